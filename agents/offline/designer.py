@@ -1,0 +1,140 @@
+"""The offline generator: evolution over the config vocabulary, its edits steered by the diagnosis."""
+
+from __future__ import annotations
+
+import random
+
+from marlsmith.agents.offline import draft as edits
+from marlsmith.agents.offline.draft import Draft, Edit, fresh
+from marlsmith.schemas import (
+    Assignment,
+    Diagnosis,
+    Elite,
+    FailureKind,
+    ObservationConfig,
+    Proposal,
+    ProposalBrief,
+    RewardConfig,
+    Signal,
+    canonical,
+)
+
+REMEDIES: dict[FailureKind, tuple[Edit, ...]] = {
+    "exploration": (edits.pull_harder, edits.pay_progress, edits.pay_wide_arrival),
+    "credit_assignment": (edits.favour_the_individual, edits.pay_progress, edits.tune_weights),
+    "overlap": (edits.give_each_its_target, edits.pay_unique_coverage, edits.show_claims),
+    "collision": (edits.charge_collisions, edits.charge_crowding),
+    "precision": (edits.pay_arrival, edits.slow_down, edits.show_margin, edits.pay_wide_arrival),
+    "instability": (edits.soften, edits.tune_weights),
+    "reward_hacking": (edits.drop_strongest, edits.soften, edits.pay_unique_coverage),
+    "communication": (edits.add_some_feature,),
+    "none": edits.GENERAL_EDITS,
+}
+
+RULES: tuple[Assignment, ...] = ("nearest", "optimal", "own")
+ATTEMPTS = 50
+CROSSOVER_SHARE = 0.3
+
+
+class OfflineGenerator:
+    """First a spread of designs, one per assignment rule; then mutation and crossover of the elites."""
+
+    name = "offline designer"
+
+    def propose(self, brief: ProposalBrief) -> list[Proposal]:
+        rng = random.Random(brief.seed)
+        seen = set(brief.tried)
+        wanted = len(brief.rejected) if brief.rejected else brief.count
+        rules = rng.sample(RULES, len(RULES))
+        proposals = []
+        for number in range(wanted):
+            proposal = self._unseen(brief, rules[number % len(rules)], number, seen, rng)
+            if proposal is None:
+                break
+            seen.add(canonical(proposal.signal))
+            proposals.append(proposal)
+        return proposals
+
+    def _unseen(
+        self, brief: ProposalBrief, rule: Assignment, number: int, seen: set[str], rng: random.Random
+    ) -> Proposal | None:
+        for _ in range(ATTEMPTS):
+            proposal = self._one(brief, rule, number, rng)
+            if not proposal.signal.is_native and canonical(proposal.signal) not in seen:
+                return proposal
+        return None
+
+    def _one(self, brief: ProposalBrief, rule: Assignment, number: int, rng: random.Random) -> Proposal:
+        if brief.rejected:
+            refused = brief.rejected[number]
+            signal = fresh(_draft(brief), rng.choice(RULES), rng).signal()
+            why = f"Starts anew in place of {refused.candidate.id}, which was refused: {'; '.join(refused.problems)}"
+            return Proposal(signal=signal, kind="repair", parents=(refused.candidate.id,), rationale=why)
+        useful = [elite for elite in brief.elites if _editable(elite)]
+        if not useful:
+            signal = fresh(_draft(brief), rule, rng).signal()
+            return Proposal(signal=signal, kind="new", rationale=_first_words(rule))
+        if len(useful) > 1 and number > 0 and rng.random() < CROSSOVER_SHARE:
+            return _crossover(brief, useful, rng)
+        return _mutation(brief, useful[0 if number == 0 else rng.randrange(len(useful))], number, rng)
+
+
+def _draft(brief: ProposalBrief) -> Draft:
+    return Draft(brief.task, brief.scope, brief.evolve != "observation", brief.evolve != "reward")
+
+
+def _editable(elite: Elite) -> bool:
+    signal = elite.candidate.signal
+    return isinstance(signal.reward, RewardConfig) or isinstance(signal.observation, ObservationConfig)
+
+
+def _first_words(rule: Assignment) -> str:
+    sense = {
+        "nearest": "every agent goes for the target nearest to it: simple, but two may choose the same one",
+        "optimal": "targets are shared out so that the total way is least: no two agents want the same one",
+        "own": "agent i takes target i: never an overlap, at the price of longer ways",
+    }
+    return f"A first design around the {rule} assignment: {sense[rule]}."
+
+
+def _mutation(brief: ProposalBrief, parent: Elite, number: int, rng: random.Random) -> Proposal:
+    draft = _draft(brief).load(parent.candidate.signal)
+    said = [words for edit in _chosen_edits(brief.diagnosis, number, rng) if (words := edit(draft, rng))]
+    why = (
+        f"{parent.candidate.id} scored {parent.evaluation.score or 0:.2f}. This variant {'; '.join(said) or 'differs'}."
+    )
+    return Proposal(signal=draft.signal(), kind="mutate", parents=(parent.candidate.id,), rationale=why)
+
+
+def _chosen_edits(diagnosis: Diagnosis | None, number: int, rng: random.Random) -> list[Edit]:
+    """A remedy for one of the findings (each proposal of a round takes another), and sometimes a general edit."""
+    findings = diagnosis.findings if diagnosis else ()
+    chosen: list[Edit] = []
+    if findings:
+        chosen.append(rng.choice(REMEDIES[findings[number % len(findings)].failure]))
+    if not chosen or rng.random() < 0.5:
+        chosen.append(rng.choice(edits.GENERAL_EDITS))
+    return list(dict.fromkeys(chosen))
+
+
+def _crossover(brief: ProposalBrief, elites: list[Elite], rng: random.Random) -> Proposal:
+    """The reward of one parent with the observation of the other; or, of rewards alone, a mix of their terms."""
+    one, other = rng.sample(elites, 2)
+    draft, second = _draft(brief).load(one.candidate.signal), _draft(brief).load(other.candidate.signal)
+    if brief.evolve == "both":
+        draft.features = second.features
+        draft.assign(draft.rule())
+        said = f"The reward of {one.candidate.id} with the observation of {other.candidate.id}"
+    else:
+        for term in second.terms:
+            if rng.random() < 0.5:
+                draft.add_term(term)
+        for feature in second.features:
+            if rng.random() < 0.5:
+                draft.add_feature(feature)
+        draft.assign(draft.rule())
+        said = f"{one.candidate.id} with some parts of {other.candidate.id}"
+    tuned = edits.tune_weights(draft, rng)
+    signal: Signal = draft.signal()
+    why = f"{said}{', weights tuned anew' if tuned else ''}."
+    return Proposal(signal=signal, kind="crossover", parents=(one.candidate.id, other.candidate.id), rationale=why)

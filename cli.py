@@ -1,0 +1,557 @@
+"""The command line. Heavy imports stand inside the commands, so that --help answers at once."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from marlsmith.graph.context import Parts
+    from marlsmith.graph.methods import RunSettings
+    from marlsmith.graph.run import Stop
+    from marlsmith.graph.run_directory import RunDirectory
+    from marlsmith.graph.trace import Event
+    from marlsmith.schemas import Evaluation, Signal, TaskCard
+
+USAGE, WAITING, PAUSED, KILLED = 2, 10, 75, 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Designs learning signals for cooperative multi-agent RL, and promotes only what the statistics support.",
+)
+
+Task = Annotated[str, typer.Option("--task", help="Task, as listed by `marlsmith tasks`.")]
+Algorithm = Annotated[str, typer.Option("--algorithm", help="Learning algorithm.")]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Environment steps of each seed.")]
+Episodes = Annotated[int, typer.Option("--episodes", min=1, help="Evaluation episodes of each seed.")]
+Scope = Annotated[str, typer.Option("--scope", help="What features may read: own (own observation) or team.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Plain lines instead of the live view.")]
+BranchSeconds = Annotated[float, typer.Option("--branch-seconds", min=1, help="Time limit of one branch, in seconds.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+
+
+def main() -> None:
+    """The console script: every error of the user's is one sentence on stderr and a non-zero exit."""
+    try:
+        app(standalone_mode=True)
+    except BrokenPipeError:  # `marlsmith show RUN | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turns what the user can mend into a sentence and an exit code."""
+    from marlsmith.schemas import EndpointError, SignalError, UserError
+
+    try:
+        yield
+    except (UserError, SignalError, EndpointError) as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        sys.exit(KILLED)
+
+
+def _refuse(sentence: str, code: int = USAGE) -> NoReturn:
+    print(f"marlsmith: {sentence}", file=sys.stderr)
+    sys.exit(code)
+
+
+# ---------------------------------------------------------------- run, resume, approve
+
+
+@app.command()
+def run(
+    task: Task = "mpe/simple_spread",
+    method: Annotated[str, typer.Option("--method", help="lero, or an ablation: lr, lo, lro, ler, leo.")] = "lero",
+    algorithm: Algorithm = "mappo",
+    generator: Annotated[str, typer.Option("--generator", help="offline, or MODEL[@BASE_URL].")] = "offline",
+    critic: Annotated[str, typer.Option("--critic", help="offline, or MODEL[@BASE_URL].")] = "offline",
+    validator: Annotated[str, typer.Option("--validator", help="offline, or MODEL[@BASE_URL].")] = "offline",
+    steps: Steps = 30_000,
+    episodes: Episodes = 50,
+    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds of a candidate in the search.")] = None,
+    confirm_seeds: Annotated[int | None, typer.Option("--confirm-seeds", min=2, help="Fresh seeds at the end.")] = None,
+    rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="Proposal rounds.")] = None,
+    candidates: Annotated[int | None, typer.Option("--candidates", min=1, help="Candidates of a round.")] = None,
+    population: Annotated[int | None, typer.Option("--population", min=1, help="Parents that are kept.")] = None,
+    evolve: Annotated[str | None, typer.Option("--evolve", help="reward, observation or both.")] = None,
+    selection: Annotated[str | None, typer.Option("--selection", help="top-k, tournament or rank.")] = None,
+    scope: Annotated[str | None, typer.Option("--scope", help="What features may read: own or team.")] = None,
+    signals: Annotated[str | None, typer.Option("--signals", help="config, or any (config and code).")] = None,
+    approve: Annotated[bool, typer.Option("--approve", help="Ask a person before a promotion.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the whole run: same seed, same run.")] = 0,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Branches at once; default: cores.")] = None,
+    branch_seconds: BranchSeconds = 600,
+    out: Annotated[Path | None, typer.Option("--out", help="Run directory; default: runs/DATE-TASK-METHOD.")] = None,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Search for a learning signal, compare the best with the native task on fresh seeds, promote what holds."""
+    with _explained():
+        overrides = {
+            "rounds": rounds, "candidates": candidates, "population": population, "evolve": evolve,
+            "selection": selection, "scope": scope, "signals": signals, "search_seeds": seeds,
+            "confirm_seeds": confirm_seeds, "approve": approve or None,
+        }  # fmt: skip
+        settings = _run_settings(
+            task, method, algorithm, (generator, critic, validator), steps, episodes, seed, workers, branch_seconds,
+            {name: value for name, value in overrides.items() if value is not None},
+        )  # fmt: skip
+        _preflight(settings)
+        path = out or _default_directory(task, method)
+
+        def events(stop: Stop) -> Iterator[Event]:
+            from marlsmith.graph.run import start
+
+            return start(settings, lambda directory: _equip(settings, directory), path, stop=stop)
+
+        _follow(events, as_json=as_json, plain=plain, run=path)
+
+
+@app.command()
+def resume(run: Run, as_json: Json = False, plain: Plain = False) -> None:
+    """Go on with a run that was paused or killed; finished branches are not trained again."""
+    _continue(run, None, as_json=as_json, plain=plain)
+
+
+@app.command()
+def approve(
+    run: Run,
+    yes: Annotated[bool, typer.Option("--yes/--no", help="Promote the candidate, or keep what there is.")],
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Answer a run that waits for an approval, and go on with it."""
+    _continue(run, yes, as_json=as_json, plain=plain)
+
+
+def _continue(path: Path, answer: bool | None, *, as_json: bool, plain: bool) -> None:
+    def events(stop: Stop) -> Iterator[Event]:
+        from marlsmith.graph.run import resume as go_on
+
+        return go_on(path, lambda directory: _equip(directory.settings, directory), stop=stop, approve=answer)
+
+    with _explained():
+        _follow(events, as_json=as_json, plain=plain, run=path)
+
+
+def _run_settings(
+    task: str,
+    method: str,
+    algorithm: str,
+    roles: tuple[str, str, str],
+    steps: int,
+    episodes: int,
+    seed: int,
+    workers: int | None,
+    branch_seconds: float,
+    overrides: dict[str, object],
+) -> RunSettings:
+    from pydantic import ValidationError
+
+    from marlsmith.graph.methods import RoleSettings, RunSettings, method_from
+    from marlsmith.marl.algorithms import find_algorithm
+    from marlsmith.marl.config import EvaluationConfig, TrainConfig
+    from marlsmith.marl.tasks import make_task
+    from marlsmith.schemas import UserError
+
+    make_task(task)
+    find_algorithm(algorithm)
+    try:
+        return RunSettings(
+            task=task,
+            method_name=method,
+            method=method_from(method, overrides),
+            train=TrainConfig(algorithm=algorithm, steps=steps),
+            evaluation=EvaluationConfig(episodes=episodes),
+            roles=RoleSettings(generator=roles[0], critic=roles[1], validator=roles[2]),
+            seed=seed,
+            workers=workers or _cores(),
+            branch_seconds=branch_seconds,
+        )
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise UserError(f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}") from None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _default_directory(task: str, method: str) -> Path:
+    from datetime import datetime
+
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{stamp}-{task.rsplit('/', 1)[-1]}-{method}"
+
+
+def _preflight(settings: RunSettings) -> None:
+    """Asks every endpoint for a sign of life before anything is written."""
+    from marlsmith.agents.make import make_roles
+
+    roles = settings.roles
+    _, clients = make_roles(roles.generator, roles.critic, roles.validator, Path(os.devnull))
+    for client in clients:
+        client.preflight()
+
+
+def _equip(settings: RunSettings, directory: RunDirectory) -> Parts:
+    from marlsmith.agents.make import make_roles, tokens
+    from marlsmith.graph.context import Parts
+    from marlsmith.marl.local import LocalExecutor
+    from marlsmith.marl.signals.writer import to_code
+    from marlsmith.marl.tasks import make_task
+
+    roles = settings.roles
+    made, clients = make_roles(roles.generator, roles.critic, roles.validator, directory.path / "llm.jsonl")
+    return Parts(
+        card=make_task(settings.task).card,
+        roles=made,
+        executor=LocalExecutor(settings.workers, branch_seconds=settings.branch_seconds),
+        signal_to_code=to_code,
+        tokens=lambda: tokens(clients),
+    )
+
+
+def _follow(events: Any, *, as_json: bool, plain: bool, run: Path) -> None:
+    """Shows a run's events until it ends, pauses or asks. Ctrl-C pauses; a second one ends at once."""
+    from marlsmith.graph.display import make_trace
+    from marlsmith.graph.run import Paused, Stop, WaitingForApproval
+    from marlsmith.schemas import EndpointError
+
+    stop = Stop()
+    with make_trace(as_json=as_json, plain=plain) as trace, _interruptible(stop):
+        try:
+            for event in events(stop):
+                trace.tell(event)
+        except Paused as reason:
+            code, sentence = PAUSED, str(reason)
+        except WaitingForApproval as question:
+            code, sentence = WAITING, str(question)
+        except EndpointError as error:
+            code, sentence = PAUSED, f"{error} The run is paused: `marlsmith resume {run}` goes on with it."
+        else:
+            return
+    _refuse(sentence, code)
+
+
+@contextmanager
+def _interruptible(stop: Stop) -> Iterator[None]:
+    def interrupt(number: int, frame: object) -> None:
+        if stop.requested.is_set():
+            os._exit(KILLED)
+        print("\nmarlsmith: pausing (again to end at once)", file=sys.stderr)
+        stop.request()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# ---------------------------------------------------------------- show, tasks, graph
+
+
+@app.command()
+def show(
+    run: Run,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Draw the trace into an SVG file instead.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the story of a run again: who decided what, why, and what came of it."""
+    from rich.console import Console
+
+    from marlsmith.graph.display import JsonTrace, Story
+    from marlsmith.graph.run_directory import RunDirectory
+    from marlsmith.schemas import UserError
+
+    with _explained():
+        directory = RunDirectory.open(run)
+        if as_json:
+            for event in directory.events():
+                JsonTrace().tell(event)
+            return
+        console, story = Console(highlight=False), Story()
+        if svg is not None:
+            console = Console(record=True, width=118, file=io.StringIO(), force_terminal=True, highlight=False)
+        for event in directory.events():
+            for line in story.lines(event):
+                console.print(line)
+        if svg is not None:
+            try:
+                console.save_svg(str(svg), title="marlsmith run")
+            except OSError as error:
+                raise UserError(f"cannot write {svg}: {error.strerror}; choose another file") from None
+
+
+@app.command()
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="One task: its whole card.")] = None, as_json: Json = False
+) -> None:
+    """List the tasks, or show the card of one as the roles are given it."""
+    with _explained():
+        from marlsmith.marl.tasks import TASKS, make_task
+
+        cards = [make_task(name).card] if name else [make_task(each).card for each in TASKS]
+        if as_json:
+            for card in cards:
+                print(card.model_dump_json())
+            return
+        from rich.console import Console
+
+        for card in cards:
+            _print_card(Console(highlight=False), card, whole=name is not None)
+
+
+def _print_card(console: Any, card: TaskCard, *, whole: bool) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(Text(f"{card.name}: {card.agents} agents, {card.horizon} steps, score {card.score}", "bold"))
+    if not whole:
+        return
+    console.print(Text(card.description))
+    console.print(Text(f"Sparsity: {card.sparsity}."))
+    tables = {
+        "state": [(f.name, f.shape, f.unit, f.meaning) for f in card.fields],
+        "observation": [(p.name, f"[{p.start}:{p.stop}]", "", p.meaning) for p in card.observation],
+        "actions": [(str(number), "", "", meaning) for number, meaning in enumerate(card.actions)],
+        "metrics": [(m.name, "", m.unit, m.meaning) for m in card.metrics],
+    }
+    for title, rows in tables.items():
+        table = Table(box=None, show_header=False, title=title, title_justify="left", padding=(0, 2, 0, 0))
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table)
+
+
+@app.command()
+def graph() -> None:
+    """Print the state machine as a Mermaid diagram."""
+    from marlsmith.graph.wiring import mermaid
+
+    print(mermaid())
+
+
+# ---------------------------------------------------------------- train, check
+
+
+@app.command()
+def train(
+    task: Task = "mpe/simple_spread",
+    algorithm: Algorithm = "mappo",
+    signal_file: Annotated[
+        Path | None, typer.Option("--signal", help="Signal, .py or .json; without it the native task.")
+    ] = None,
+    scope: Scope = "own",
+    steps: Steps = 30_000,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds, trained side by side.")] = 4,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The first of the seeds.")] = 0,
+    episodes: Episodes = 50,
+    branch_seconds: BranchSeconds = 600,
+    out: Annotated[Path | None, typer.Option("--out", help="Keep the checkpoint in this new directory.")] = None,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Train a given signal, or the native task, without any role."""
+    with _explained():
+        from marlsmith.marl.algorithms import find_algorithm
+        from marlsmith.marl.tasks import make_task
+        from marlsmith.schemas import NATIVE, UserError
+
+        card = make_task(task).card
+        find_algorithm(algorithm)
+        designed = NATIVE if signal_file is None else _read_signal(signal_file)
+        if out is not None and out.exists():
+            raise UserError(f"{out} exists: choose another directory")
+        evaluation = _train(
+            designed, signal_file, task, algorithm, _known_scope(scope), steps, range(seed, seed + seeds), episodes,
+            branch_seconds, out, plain or as_json,
+        )  # fmt: skip
+        if as_json:
+            print(_train_json(evaluation))
+            return
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        low, high = evaluation.interval or (0.0, 0.0)
+        console.print(
+            f"{card.score} {evaluation.score:.3f} [{low:.3f}, {high:.3f}] over {seeds} seeds: "
+            f"{', '.join(f'{score:.3f}' for score in evaluation.scores)}",
+            markup=False,
+        )
+        console.print(", ".join(f"{name} {value:.4g}" for name, value in evaluation.metrics.items()), markup=False)
+        speed = f"{evaluation.steps_per_second:,.0f} environment steps/s"
+        console.print(f"{evaluation.steps:,} steps a seed in {evaluation.seconds:.1f} s, {speed}", markup=False)
+        if out is not None:
+            console.print(f"checkpoint {out}/checkpoint.safetensors", markup=False)
+
+
+def _train(
+    designed: Signal,
+    file: Path | None,
+    task: str,
+    algorithm: str,
+    scope: str,
+    steps: int,
+    seeds: range,
+    episodes: int,
+    branch_seconds: float,
+    out: Path | None,
+    quiet: bool,
+) -> Evaluation:
+    """One branch outside any run; the signal is checked first. Raises UserError where it fails."""
+    import tempfile
+
+    from marlsmith.marl.config import BranchRequest, EvaluationConfig, TrainConfig
+    from marlsmith.marl.local import LocalExecutor
+    from marlsmith.schemas import UserError
+
+    request = BranchRequest(
+        branch="train",
+        candidate=file.name if file else "native",
+        task=task,
+        seeds=tuple(seeds),
+        train=TrainConfig(algorithm=algorithm, steps=steps),
+        evaluation=EvaluationConfig(episodes=episodes),
+    )
+    executor = LocalExecutor(1, branch_seconds=branch_seconds)
+    try:
+        if not designed.is_native and (problems := executor.check(designed, task, scope)):  # type: ignore[arg-type]
+            raise UserError(f"{file} is refused ({problems[0].stage}): {problems[0].message}")
+        with tempfile.TemporaryDirectory() as scratch, _training_bar(steps, quiet) as progress:
+            directory = Path(scratch) if out is None else _new_directory(out)
+            evaluation = executor.train(request, designed, directory, progress)
+    finally:
+        executor.close()
+    if evaluation.error is not None:
+        raise UserError(f"the training failed ({evaluation.error.stage}): {evaluation.error.message}")
+    return evaluation
+
+
+def _new_directory(path: Path) -> Path:
+    from marlsmith.schemas import UserError
+
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot create {path}: {error.strerror}; choose another directory") from None
+    return path
+
+
+@contextmanager
+def _training_bar(steps: int, quiet: bool) -> Iterator[Any]:
+    """A progress bar with remaining time on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bars:
+        bar = bars.add_task("training", total=steps)
+        yield lambda said: bars.update(bar, completed=said.steps)
+
+
+def _train_json(evaluation: Evaluation) -> str:
+    import json
+
+    keys = ("score", "scores", "interval", "metrics", "steps_per_second", "seconds")
+    data = evaluation.model_dump(mode="json")
+    return json.dumps({key: data[key] for key in keys})
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Signals, .py or .json.")],
+    task: Task = "mpe/simple_spread",
+    scope: Scope = "own",
+    as_json: Json = False,
+) -> None:
+    """Check signal files for a task without training them. Exit 0 when all are accepted, 1 otherwise."""
+    import json
+
+    with _explained():
+        from marlsmith.marl.local import LocalExecutor
+        from marlsmith.marl.tasks import make_task
+        from marlsmith.schemas import SignalError
+
+        make_task(task)
+        allowed = _known_scope(scope)
+        texts = {file: _read_text(file) for file in files}
+        executor = LocalExecutor(_cores())
+        accepted = True
+        try:
+            for file in files:
+                try:
+                    designed = _parse_signal(file, texts[file])
+                    failures = executor.check(designed, task, allowed)  # type: ignore[arg-type]
+                    stage, problems = (failures[0].stage if failures else None), [f.message for f in failures]
+                except SignalError as error:
+                    stage, problems = error.stage, [str(error)]
+                accepted = accepted and not problems
+                if as_json:
+                    verdict = {"file": str(file), "accepted": not problems, "stage": stage, "problems": problems}
+                    print(json.dumps(verdict), flush=True)
+                else:
+                    print(f"{file}: {'accepted' if not problems else f'refused ({stage}): ' + '; '.join(problems)}")
+        finally:
+            executor.close()
+    raise typer.Exit(0 if accepted else 1)
+
+
+def _known_scope(scope: str) -> str:
+    from marlsmith.schemas import UserError
+
+    if scope not in {"own", "team"}:
+        raise UserError(f"there is no scope {scope!r}: say own or team")
+    return scope
+
+
+def _read_text(file: Path) -> bytes:
+    from marlsmith.schemas import UserError
+
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {(error.strerror or 'unreadable').lower()}") from None
+
+
+def _parse_signal(file: Path, data: bytes) -> Signal:
+    from marlsmith.marl.signals.files import read_signal
+    from marlsmith.schemas import SignalError
+
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise SignalError("is not UTF-8 text: save it as UTF-8") from None
+    return read_signal(file.name, text)
+
+
+def _read_signal(file: Path) -> Signal:
+    from marlsmith.schemas import SignalError, UserError
+
+    try:
+        return _parse_signal(file, _read_text(file))
+    except SignalError as error:
+        raise UserError(f"{file} is refused ({error.stage}): {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What each role is told, gathered from the state's ids and the bodies in the run directory."""
+
+from __future__ import annotations
+
+from marlsmith.graph.context import Context
+from marlsmith.graph.evidence import evidence
+from marlsmith.graph.seeds import role_seed
+from marlsmith.graph.state import NATIVE_ID, State, control_branch
+from marlsmith.schemas import (
+    Candidate,
+    Diagnosis,
+    DiagnosisBrief,
+    Elite,
+    Evaluation,
+    ProposalBrief,
+    Rejection,
+    ReviewBrief,
+    Signal,
+    SignalError,
+    canonical,
+)
+
+
+def proposal_brief(state: State, context: Context) -> ProposalBrief:
+    settings, method = context.settings, context.settings.method
+    rejected = tuple(
+        Rejection(candidate=context.directory.candidate(id), problems=tuple(problems))
+        for id, problems in state["rejected"].items()
+    )
+    diagnosis = state["diagnosis"]
+    return ProposalBrief(
+        task=context.parts.card,
+        count=len(rejected) or method.candidates,
+        evolve=method.evolve,
+        scope=method.scope,
+        signals=method.signals,
+        reward_mode=method.reward_mode,
+        stage=state["stage"],
+        round=state["round"],
+        attempt=state["attempt"],
+        elites=elites(state, context),
+        control=control(state, context),
+        failed=_failed(state, context),
+        rejected=rejected,
+        diagnosis=Diagnosis.model_validate(diagnosis) if diagnosis else None,
+        tried=tuple(tried(state["proposed"], context)),
+        seed=role_seed(settings.seed, state["stage"], state["round"], state["attempt"]),
+    )
+
+
+def diagnosis_brief(state: State, context: Context) -> DiagnosisBrief:
+    parents = elites(state, context)
+    return DiagnosisBrief(
+        task=context.parts.card,
+        stage=state["stage"],
+        round=state["round"],
+        evidence=evidence(control(state, context), [elite.evaluation for elite in parents]),
+        elites=parents,
+        history=tuple(state["history"]),
+    )
+
+
+def review_brief(candidate: Candidate, state: State, context: Context) -> ReviewBrief:
+    earlier = state["proposed"][: state["proposed"].index(candidate.id)]
+    return ReviewBrief(
+        task=context.parts.card,
+        candidate=candidate,
+        code=code_of(candidate.signal, context),
+        scope=context.settings.method.scope,
+        reward_mode=context.settings.method.reward_mode,
+        tried=tuple(tried(earlier, context)),
+    )
+
+
+def elites(state: State, context: Context) -> tuple[Elite, ...]:
+    """The population, best first. A candidate's search branch bears its id."""
+    found = []
+    for id in state["population"]:
+        candidate, evaluation = context.directory.candidate(id), context.directory.evaluation(id)
+        if evaluation is not None:
+            code = code_of(candidate.signal, context)
+            found.append(Elite(candidate=candidate, code=code, evaluation=evaluation))
+    return tuple(found)
+
+
+def control(state: State, context: Context) -> Evaluation | None:
+    """The stage's control, where it was trained and did not fail."""
+    evaluation = context.directory.evaluation(control_branch(state["stage"]))
+    return evaluation if evaluation is not None and evaluation.error is None else None
+
+
+def tried(ids: list[str], context: Context) -> dict[str, str]:
+    """Canonical text of each signal -> the first candidate that proposed it."""
+    texts: dict[str, str] = {}
+    for id in ids:
+        texts.setdefault(canonical(context.directory.candidate(id).signal), id)
+    return texts
+
+
+def code_of(signal: Signal, context: Context) -> str:
+    """The signal as code; a signal that does not fit the task has none, and its check will say so."""
+    try:
+        return context.parts.signal_to_code(signal, context.parts.card)
+    except SignalError as error:
+        return f"# This signal cannot be printed as code: {error}\n"
+
+
+def _failed(state: State, context: Context) -> tuple[Rejection, ...]:
+    return tuple(
+        Rejection(candidate=context.directory.candidate(outcome["candidate"]), problems=(outcome["error"],))
+        for outcome in state["evaluated"].values()
+        if outcome["error"] is not None and outcome["stage"] == state["stage"] and outcome["candidate"] != NATIVE_ID
+    )

@@ -1,0 +1,353 @@
+"""What a person sees of a run: who decides what and why, as it happens or told again later.
+
+Live on a terminal (progress bars below the story), plain lines elsewhere, JSON lines on request.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import IO, Any, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.trace import Event
+from marlsmith.schemas import Evaluation, Verdict, printable
+
+ROLE_STYLES = {"critic": "magenta", "generator": "cyan", "validator": "yellow", "tool": "blue", "judge": "green"}
+WORDS = 400
+"""Characters of a role's words in the trace; the run directory has them whole."""
+
+
+class Trace(Protocol):
+    """Something that events are told to."""
+
+    def tell(self, event: Event) -> None: ...
+
+
+class Story:
+    """Turns events into lines for people. Remembers only what later lines refer to."""
+
+    def __init__(self) -> None:
+        self.settings: RunSettings | None = None
+        self.evaluations: dict[str, Evaluation] = {}
+        self.authors: dict[str, str] = {}
+        self.told: set[str] = set()
+
+    def lines(self, event: Event) -> Iterable[RenderableType]:
+        teller = getattr(self, f"_{event['event']}", None)
+        return teller(event) if teller is not None else ()
+
+    def _run_started(self, event: Event) -> Iterable[RenderableType]:
+        settings = self.settings = RunSettings.model_validate(event["settings"])
+        method, roles = settings.method, settings.roles
+        seeds = f"{method.search_seeds} seeds x {settings.train.steps:,} steps a candidate"
+        rows = (
+            ("task", f"{settings.task}, {settings.train.algorithm}"),
+            (
+                "method",
+                f"{settings.method_name}: {method.rounds} rounds x {method.candidates} candidates, "
+                f"population {method.population}, evolves {method.evolve}, scope {method.scope}",
+            ),
+            ("training", f"{seeds}; {settings.evaluation.episodes} evaluation episodes; {settings.workers} workers"),
+            ("roles", f"generator {roles.generator}, critic {roles.critic}, validator {roles.validator}"),
+            ("run", event["run"]),
+        )
+        table = Table.grid(padding=(0, 2))
+        for name, value in rows:
+            table.add_row(Text(name, "dim"), Text(value))
+        title = "marlsmith, resumed" if event["resumed"] else "marlsmith"
+        yield Panel(table, title=title, title_align="left", border_style="dim")
+
+    def _stage_started(self, event: Event) -> Iterable[RenderableType]:
+        if event["stages"] > 1:
+            yield Rule(f"stage {event['stage']} of {event['stages']}", style="bold")
+
+    def _round(self, event: Event) -> Iterable[RenderableType]:
+        name = f"round {event['round']}"
+        if name not in self.told and self.settings is not None:
+            self.told.add(name)
+            yield Text()
+            yield Rule(Text(f"{name} of {self.settings.method.rounds}", "bold"), style="dim", align="left")
+
+    def _diagnosis(self, event: Event) -> Iterable[RenderableType]:
+        yield from self._round(event)
+        diagnosis = event["diagnosis"]
+        yield _says("critic", diagnosis["summary"])
+        for finding in diagnosis["findings"]:
+            cited = ", ".join(f"{c['key']} = {c['value']:.3g}" for c in finding["evidence"])
+            yield _detail(f"{finding['failure'].replace('_', ' ')} ({cited}): {finding['advice']}")
+
+    def _proposal(self, event: Event) -> Iterable[RenderableType]:
+        yield from self._round(event)
+        parents = f" from {', '.join(event['parents'])}" if event["parents"] else ""
+        yield _says("generator", f"{event['kind']}{parents}: {event['rationale']}", event["candidate"])
+        yield _detail(event["summary"])
+
+    def _check(self, event: Event) -> Iterable[RenderableType]:
+        if event["accepted"]:
+            yield _says("validator", "accepted for training", event["candidate"])
+            return
+        by = {"rules": "the method's rules", "executor": "the checks", "validator": "the validator"}[event["by"]]
+        yield _says("validator", f"refused by {by}: {'; '.join(event['problems'])}", event["candidate"], "red")
+
+    def _tool_call(self, event: Event) -> Iterable[RenderableType]:
+        arguments = event["arguments"]
+        seeds = len(arguments.get("seeds", ()))
+        said = f"{event['tool']}({event['branch']}, {seeds} seeds, {arguments.get('steps', 0):,} steps)"
+        yield _says("tool", said)
+
+    def _tool_result(self, event: Event) -> Iterable[RenderableType]:
+        evaluation = Evaluation.model_validate(event["evaluation"])
+        self.evaluations[event["branch"]] = evaluation
+        if evaluation.error is not None:
+            error = evaluation.error
+            yield _says("tool", f"{event['branch']} failed ({error.stage}): {error.message}", style="red")
+        else:
+            interval = _interval(evaluation.interval)
+            said = f"{event['branch']} scores {evaluation.score:.3f} {interval} after {evaluation.seconds:.1f} s"
+            yield _says("tool", said)
+
+    def _judged(self, event: Event) -> Iterable[RenderableType]:
+        verdict = Verdict.model_validate(event["verdict"])
+        if event["phase"] == "search":
+            yield Padding(self._table(event), (0, 0, 0, 2))
+        words = {"refine": "goes on", "confirm": "confirms", "accept": "accepts", "keep": "keeps what there is"}
+        yield _says("judge", f"{words[verdict.decision]}: {verdict.reason}")
+
+    def _table(self, event: Event) -> Table:
+        """All candidates of the stage so far, best first, the control for comparison."""
+        table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+        for name in ("candidate", "score", "95% interval", "", "gain"):
+            table.add_column(name, justify="right" if name in {"score", "gain"} else "left")
+        control = self.evaluations.get(f"control-s{event['stage']}")
+        rows = [e for branch, e in self.evaluations.items() if not branch.endswith("-confirm")]
+        for evaluation in sorted(rows, key=lambda e: -1.0 if e.score is None else e.score, reverse=True):
+            kept = evaluation.candidate in event["population"]
+            label = Text(evaluation.candidate + (" *" if kept else ""), style="bold" if kept else "")
+            if evaluation.score is None:
+                table.add_row(label, Text("failed", "red"), "", "", "")
+                continue
+            gain = "" if control is None or control.score is None else f"{evaluation.score - control.score:+.3f}"
+            bar = Text(_bar(evaluation.score, 20), "green" if kept else "dim")
+            table.add_row(label, f"{evaluation.score:.3f}", _interval(evaluation.interval), bar, gain)
+        table.caption = Text("* kept as a parent", "dim")
+        table.caption_justify = "left"
+        return table
+
+    def _approval(self, event: Event) -> Iterable[RenderableType]:
+        verdict = event["verdict"]
+        said = {"asked": "asks a person to approve", "approved": "approved", "refused": "refused"}[event["status"]]
+        yield _says("judge", f"{said}: {event['candidate']}, {verdict['reason']}", style="bold yellow")
+
+    def _promoted(self, event: Event) -> Iterable[RenderableType]:
+        yield _says(
+            "judge", f"promoted {event['candidate']} into the main run, gain {event['gain']:+.3f}", style="bold"
+        )
+
+    def _warning(self, event: Event) -> Iterable[RenderableType]:
+        yield _says("warning", event["message"], style="yellow")
+
+    def _finished(self, event: Event) -> Iterable[RenderableType]:
+        yield Text()
+        yield Panel(Group(*_outcome(event)), title="result", title_align="left", border_style="green")
+
+
+def _outcome(event: Event) -> Iterable[RenderableType]:
+    """The answer first: native against best on fresh seeds, then where things are and what to type next."""
+    native, best, gain = event["native"], event["best"], event["gain"]
+    if best is None or native is None:
+        yield Text(f"No signal could be compared with the native one: {event['reason']}.", "bold yellow")
+    else:
+        table = Table.grid(padding=(0, 2))
+        for name, standing, style in (("native", native, "dim"), (best["candidate"], best, "bold green")):
+            bar = Text(_bar(standing["score"], 40), style)
+            table.add_row(Text(name, style), bar, f"{standing['score']:.3f}", _interval(standing["interval"]))
+        yield Text(f"Score on {len(best['scores'])} fresh seeds, interquartile mean and 95% interval", "dim")
+        yield table
+        metrics = ", ".join(f"{k} {native['metrics'][k]:.3g} -> {v:.3g}" for k, v in best["metrics"].items())
+        yield Text(metrics, "dim")
+        word = "promoted" if event["promoted"] else "not promoted"
+        spread = f" {_interval(gain['interval'], '+')}" if gain else ""
+        mean = f"gain {gain['mean']:+.3f}{spread}; " if gain else ""
+        yield Text(f"{mean}{word}: {event['reason']}.", "bold" if event["promoted"] else "bold yellow")
+    run = event["run"]
+    yield Text(
+        f"{event['seconds']:.0f} s, {event['environment_steps']:,} environment steps, {event['tokens']:,} tokens", "dim"
+    )
+    yield Text()
+    if event["promoted"]:
+        yield Text(f"signal  {run}/main/signal.py\npolicy  {run}/main/checkpoint.safetensors")
+    yield Text(f"next    marlsmith show {run}")
+
+
+def _says(role: str, words: str, subject: str = "", style: str = "") -> RenderableType:
+    """One line of the trace: who, about what, in their words. From outside, hence never as markup."""
+    row = Table.grid(padding=(0, 1))
+    row.add_column(width=9)
+    row.add_column(ratio=1, overflow="fold")
+    said = Text(style=style)
+    if subject:
+        said.append(f"{subject} ", "bold")
+    said.append(printable(words, WORDS))
+    row.add_row(Text(role, ROLE_STYLES.get(role, "yellow")), said)
+    return row
+
+
+def _detail(words: str) -> RenderableType:
+    return Padding(Text(printable(words, WORDS), "dim"), (0, 0, 0, 12))
+
+
+def _interval(interval: Any, sign: str = "") -> str:
+    return "" if not interval else f"[{interval[0]:{sign}.3f}, {interval[1]:{sign}.3f}]"
+
+
+def _bar(score: float, width: int) -> str:
+    """A score from 0 to 1 as a bar of eighths; what lies outside is cut to it."""
+    eighths = round(min(1.0, max(0.0, score)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return "█" * full + ("" if rest == 0 else " ▏▎▍▌▋▊▉"[rest])
+
+
+# ---------------------------------------------------------------- where the story is told
+
+
+class PlainTrace:
+    """The story as lines, without colour or motion."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.console = Console(file=file, no_color=True, highlight=False, width=120, legacy_windows=False)
+        self.story = Story()
+
+    def tell(self, event: Event) -> None:
+        for line in self.story.lines(event):
+            self.console.print(line)
+
+    def __enter__(self) -> PlainTrace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.console.file.flush()
+
+
+class JsonTrace:
+    """One JSON object per event on standard output."""
+
+    def tell(self, event: Event) -> None:
+        sys.stdout.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.flush()
+
+    def __enter__(self) -> JsonTrace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class LiveTrace:
+    """The story above, progress bars with remaining time below: one for the run, one for each branch."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.story = Story()
+        self.bars = Progress(
+            TextColumn("{task.description}", style="dim"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[note]}", style="dim"),
+            TimeElapsedColumn(),
+            TextColumn("left", style="dim"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            refresh_per_second=5,
+        )
+        self.branches: dict[str, TaskID] = {}
+        self.run: TaskID | None = None
+        self.done = 0.0
+
+    def __enter__(self) -> LiveTrace:
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bars.stop()
+
+    def tell(self, event: Event) -> None:
+        match event["event"]:
+            case "run_started":
+                self._begin(event)
+            case "tool_call":
+                self.branches[event["branch"]] = self.bars.add_task(event["branch"], total=None, note="starting")
+            case "progress":
+                self._move(event)
+            case "tool_result":
+                self._end(event)
+            case "finished":
+                self.bars.stop()
+        for line in self.story.lines(event):
+            self.console.print(line)
+
+    def _begin(self, event: Event) -> None:
+        method = RunSettings.model_validate(event["settings"]).method
+        branches = method.stages * (method.rounds * method.candidates + 1)
+        # In units of one search branch; the two confirmations have other seeds.
+        total = branches + method.stages * 2 * method.confirm_seeds / method.search_seeds
+        self.run = self.bars.add_task("whole run", total=total, note="")
+
+    def _move(self, event: Event) -> None:
+        bar = self.branches.get(event["branch"])
+        if bar is None:
+            return
+        note = "" if event["score"] is None else f"score {event['score']:.2f}"
+        self.bars.update(bar, total=event["total"], completed=event["steps"], note=note)
+        self._whole()
+
+    def _end(self, event: Event) -> None:
+        bar = self.branches.pop(event["branch"], None)
+        if bar is not None:
+            self.bars.remove_task(bar)
+        self.done += self._weight(event["branch"])
+        self._whole()
+
+    def _weight(self, branch: str) -> float:
+        settings = self.story.settings
+        if settings is None or not branch.endswith("-confirm"):
+            return 1.0
+        return settings.method.confirm_seeds / settings.method.search_seeds
+
+    def _whole(self) -> None:
+        if self.run is None:
+            return
+        under_way = sum(
+            self._weight(branch) * (task.completed / task.total if task.total else 0.0)
+            for branch, bar in self.branches.items()
+            for task in self.bars.tasks
+            if task.id == bar
+        )
+        self.bars.update(self.run, completed=self.done + under_way)
+
+
+AnyTrace = AbstractContextManager[Trace]
+
+
+def make_trace(*, as_json: bool, plain: bool) -> LiveTrace | PlainTrace | JsonTrace:
+    """Live on a terminal; plain lines where stderr is none, TERM is dumb, or on request; JSON on stdout."""
+    if as_json:
+        return JsonTrace()
+    console = Console(stderr=True, highlight=False)
+    if plain or not console.is_terminal or console.is_dumb_terminal:
+        return PlainTrace(sys.stderr)
+    return LiveTrace(console)

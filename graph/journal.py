@@ -1,0 +1,60 @@
+"""The run's memory of what happened: events.jsonl, and what the run has cost.
+
+Nodes record an event before they hand it to LangGraph's stream. What stands in a checkpoint was therefore
+told before; a driver that wrote what it takes from the stream would lose events to a kill between the two.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.graph.trace import Event, identity
+from marlsmith.schemas import UserError
+
+
+class Journal:
+    """Keeps each fact once, whatever was killed while telling it. Branches record from several threads."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        directory.mend_events()
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._known: set[tuple[Any, ...]] = set()
+        self._finished: Event | None = None
+        self._tokens: Callable[[], int] = lambda: 0
+        last: Event = {}
+        for last in directory.events():
+            self._remember(last)
+        self._tokens_before: int = last.get("tokens", 0)
+        self._started = time.monotonic() - last.get("seconds", 0.0)
+
+    def meter(self, tokens: Callable[[], int]) -> None:
+        """`tokens` counts this process; the last event says what the ones before had spent."""
+        self._tokens = tokens
+
+    def record(self, event: Event) -> Event:
+        """The event with the run's cost so far; written unless it is progress, or known already."""
+        with self._lock:
+            seconds = round(time.monotonic() - self._started, 3)
+            event = {**event, "seconds": seconds, "tokens": self._tokens_before + self._tokens()}
+            if event["event"] != "progress" and identity(event) not in self._known:
+                self._directory.append_event(event)
+                self._remember(event)
+            return event
+
+    def finished(self) -> Event:
+        if self._finished is None:
+            raise UserError(
+                f"{self._directory.path / 'events.jsonl'} lacks its last event: restore the file, or run anew"
+            )
+        return self._finished
+
+    def _remember(self, event: Event) -> None:
+        if (known := identity(event)) is not None:
+            self._known.add(known)
+        if event["event"] == "finished":
+            self._finished = event

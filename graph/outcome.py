@@ -1,0 +1,67 @@
+"""The run's last word: the best signal and the native task, compared on the same seeds, and what it cost."""
+
+from __future__ import annotations
+
+from marlsmith.graph import judgement
+from marlsmith.graph.context import Context
+from marlsmith.graph.state import State, confirm_branch, control_branch
+from marlsmith.graph.trace import CandidateStanding, Finished, Gain, Standing
+from marlsmith.schemas import Evaluation, Verdict
+
+
+def finished_event(state: State, context: Context) -> Finished:
+    native, best = _compared(state, context)
+    gain = None
+    if native is not None and best is not None:
+        paired = judgement.gain_over(native, best, context.settings.method.level)
+        if paired is not None:
+            gain = Gain(mean=paired.mean, interval=paired.interval)
+    return Finished(
+        run=str(context.directory.path),
+        native=Standing(**_standing(native)) if native is not None else None,
+        best=CandidateStanding(candidate=best.candidate, **_standing(best)) if best is not None else None,
+        gain=gain,
+        promoted=state["promotion"] is not None,
+        reason=_reason(state),
+        environment_steps=_environment_steps(state, context),
+    )
+
+
+def _compared(state: State, context: Context) -> tuple[Evaluation | None, Evaluation | None]:
+    """Native and best, in this order of trust: what was promoted, the last finalist, the best of the search.
+
+    A pair always comes from the same stage and phase, so that it has its seeds in common.
+    """
+    promotion = state["promotion"]
+    finalists = [promotion["candidate"]] if promotion is not None else list(state["finalists"])[::-1]
+    for id in finalists:
+        control = _scored(context, confirm_branch(control_branch(state["finalists"][id])))
+        candidate = _scored(context, confirm_branch(id))
+        if control is not None and candidate is not None:
+            return control, candidate
+    for id in judgement.ranked(judgement.strengths(state["evaluated"])):
+        return _scored(context, control_branch(state["evaluated"][id]["stage"])), _scored(context, id)
+    return _scored(context, control_branch(state["stage"])), None
+
+
+def _scored(context: Context, branch: str) -> Evaluation | None:
+    evaluation = context.directory.evaluation(branch)
+    return evaluation if evaluation is not None and evaluation.error is None else None
+
+
+def _standing(evaluation: Evaluation) -> dict[str, object]:
+    return evaluation.model_dump(include={"score", "scores", "interval", "metrics"})
+
+
+def _reason(state: State) -> str:
+    verdict, promotion = Verdict.model_validate(state["verdict"]), state["promotion"]
+    if promotion is not None and verdict.candidate != promotion["candidate"]:
+        return f"stage {promotion['stage']} promoted {promotion['candidate']}; since then: {verdict.reason}"
+    if state["approved"] is False:
+        return f"{verdict.reason}; the promotion was refused"
+    return verdict.reason
+
+
+def _environment_steps(state: State, context: Context) -> int:
+    evaluations = (context.directory.evaluation(branch) for branch in state["evaluated"])
+    return sum(e.steps * len(e.seeds) for e in evaluations if e is not None)

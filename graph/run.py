@@ -1,0 +1,208 @@
+"""The driver: takes a run from wherever it stands to its next halt, and yields what happens."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+from langgraph.types import Command, StateSnapshot
+
+from marlsmith.graph.context import Context, Parts
+from marlsmith.graph.journal import Journal
+from marlsmith.graph.methods import Method, RunSettings
+from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.graph.state import State, initial_state
+from marlsmith.graph.trace import Event, RunStarted
+from marlsmith.graph.wiring import Machine, build_with, fingerprint
+from marlsmith.marl.executor import Cancelled, Executor
+from marlsmith.schemas import UserError, plain
+
+Equip = Callable[[RunDirectory], Parts]
+"""Makes what a run needs; called under the run's lock, when its directory exists (llm.jsonl goes there)."""
+
+
+class Paused(Exception):
+    """The run was asked to stop; it can be resumed."""
+
+
+class WaitingForApproval(Exception):
+    """The run has a question for a person; resume it with the answer."""
+
+
+class Stop:
+    """How a run is asked to end early. `request` returns at once and may be called from a signal handler."""
+
+    def __init__(self) -> None:
+        self.requested = threading.Event()
+        self._control: RunControl | None = None
+        self._executor: Executor | None = None
+
+    def request(self) -> None:
+        self.requested.set()
+        # A signal handler may interrupt a holder of any lock: the locks are taken elsewhere.
+        threading.Thread(target=self._end, name="marlsmith-stop", daemon=True).start()
+
+    def arm(self, control: RunControl, executor: Executor) -> None:
+        self._control, self._executor = control, executor
+        if self.requested.is_set():
+            self._end()
+
+    def _end(self) -> None:
+        # A branch that is cancelled last finds the saver closed; its thread would log that as a traceback.
+        logging.getLogger("concurrent.futures").setLevel(logging.CRITICAL + 1)
+        if self._control is not None:
+            self._control.request_drain("stopped")
+        if self._executor is not None:
+            self._executor.close()
+
+
+def start(
+    settings: RunSettings,
+    equip: Equip,
+    path: Path,
+    *,
+    stop: Stop | None = None,
+    jail: Mapping[str, Any] | None = None,
+) -> Iterator[Event]:
+    """A new run in `path`, to its end; the last event is `finished`.
+
+    Raises UserError, EndpointError, Paused or WaitingForApproval. After any of them the run can be resumed,
+    but where `equip` refused: then nothing has happened, and nothing is left behind.
+    """
+    directory = RunDirectory.create(path, settings, fingerprint(), jail)
+    with directory.lock():
+        try:
+            yield from _drive(directory, equip, stop or Stop(), None)
+        except UserError:
+            if not any(directory.events()):
+                directory.remove()
+            raise
+
+
+def resume(path: Path, equip: Equip, *, stop: Stop | None = None, approve: bool | None = None) -> Iterator[Event]:
+    """An existing run from where it stands; `approve` answers its question. Raises what `start` raises.
+
+    A run that had finished says so again, without calling `equip`.
+    """
+    directory = RunDirectory.open(path, fingerprint())
+    with directory.lock():
+        yield from _drive(directory, equip, stop or Stop(), approve)
+
+
+def _drive(directory: RunDirectory, equip: Equip, stop: Stop, approve: bool | None) -> Iterator[Event]:
+    journal = Journal(directory)
+    with _saver(directory) as saver:
+        machine = build_with(saver)
+        config = _config(directory.settings)
+        before = machine.get_state(config)
+        if _is_finished(before):
+            if approve is not None:
+                raise UserError(f"{directory.path} has finished and waits for no approval: `marlsmith show` tells it")
+            yield journal.finished()
+            return
+        given = _input(before, approve, directory)
+        parts, told_the_end = equip(directory), False
+        try:
+            journal.meter(parts.tokens)
+            resumed = bool(before.values)
+            started = RunStarted(run=str(directory.path), resumed=resumed, settings=directory.settings)
+            yield journal.record(plain(started))
+            slots = threading.BoundedSemaphore(directory.settings.workers)
+            context = Context(directory.settings, directory, parts, journal, slots)
+            control = RunControl()
+            stop.arm(control, parts.executor)
+            for event in _stream(machine, given, config, context, control):
+                told_the_end = event["event"] == "finished"
+                yield event
+        finally:
+            parts.executor.close()
+        after = machine.get_state(config)
+        if after.interrupts:
+            yield journal.record(dict(after.interrupts[0].value))
+            raise WaitingForApproval(_question(directory))
+        if not _is_finished(after):
+            raise RuntimeError(f"{directory.path} ended before {after.next} without a verdict")
+        if not told_the_end:  # the process before was killed when `finish` had done its work
+            yield journal.finished()
+
+
+def _stream(
+    machine: Machine,
+    given: State | Command[Any] | None,
+    config: RunnableConfig,
+    context: Context,
+    control: RunControl,
+) -> Iterator[Event]:
+    stream: Any = machine.stream(
+        given, config, context=context, stream_mode="custom", durability="sync", control=control
+    )
+    try:
+        for event in stream:  # noqa: UP028, for `yield from` would pass GeneratorExit on and await the trainings
+            yield event
+    except GeneratorExit:
+        context.parts.executor.close()
+        with suppress(Cancelled):
+            stream.close()
+        raise
+    except (Cancelled, GraphDrained) as error:
+        path = context.directory.path
+        raise Paused(f"{path} is paused: continue it with `marlsmith resume {path}`") from error
+
+
+@contextmanager
+def _saver(directory: RunDirectory) -> Iterator[SqliteSaver]:
+    file, path = directory.path / "graph.sqlite", directory.path
+    try:
+        with SqliteSaver.from_conn_string(str(file)) as saver:
+            yield saver
+    except sqlite3.OperationalError as error:
+        remedy = f"free space or allow it, then `marlsmith resume {path}`"
+        raise UserError(f"cannot write {file} ({error}): {remedy}") from error
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{file} is damaged ({error}): start a new run") from error
+
+
+def _config(settings: RunSettings) -> RunnableConfig:
+    return {
+        "configurable": {"thread_id": "run"},
+        # LangGraph's threads also wait for the stream and write checkpoints. Were there only as many as there
+        # are workers, one worker would wait for ever, and two would train one branch at a time.
+        "max_concurrency": settings.method.candidates + 4,
+        "recursion_limit": recursion_limit(settings.method),
+    }
+
+
+def recursion_limit(method: Method) -> int:
+    """The longest way through the machine: a loop of ours ends as an error, a long run does not."""
+    a_round = 3 + 2 * (method.repairs + 1)  # diagnose, branch, judge; propose and check for each pass
+    a_stage = 1 + a_round * method.rounds + 4  # start_stage; branch, judge, approve, promote
+    return a_stage * method.stages + 2
+
+
+def _input(snapshot: StateSnapshot, approve: bool | None, directory: RunDirectory) -> State | Command[Any] | None:
+    """What LangGraph is to be given; new input to a run under way would start it over."""
+    if snapshot.interrupts:
+        if approve is None:
+            raise WaitingForApproval(_question(directory))
+        return Command(resume={"approve": approve})
+    if approve is not None:
+        raise UserError(f"{directory.path} waits for no approval: go on with `marlsmith resume {directory.path}`")
+    return None if snapshot.next else initial_state()
+
+
+def _question(directory: RunDirectory) -> str:
+    path = directory.path
+    return f"{path} waits for your approval: answer with `marlsmith approve {path} --yes` or `--no`"
+
+
+def _is_finished(snapshot: StateSnapshot) -> bool:
+    return bool(snapshot.values.get("finished")) and not snapshot.next

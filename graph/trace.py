@@ -1,0 +1,205 @@
+"""The vocabulary of a run's trace: what nodes tell the stream, `--json` prints and events.jsonl keeps.
+
+The driver adds `seconds` and `tokens` (of the run, over all its processes) to every event. An event that a
+killed process has already written is recognised by its `identity` and not written twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.state import Phase
+from marlsmith.schemas import (
+    Code,
+    Diagnosis,
+    Evaluation,
+    ObservationConfig,
+    Record,
+    RewardConfig,
+    Signal,
+    Verdict,
+)
+
+Event = dict[str, Any]
+
+
+class RunStarted(Record):
+    """Once per process that works on the run."""
+
+    event: Literal["run_started"] = "run_started"
+    run: str
+    resumed: bool
+    settings: RunSettings
+
+
+class StageStarted(Record):
+    event: Literal["stage_started"] = "stage_started"
+    stage: int
+    stages: int
+    rounds: int
+    search_seeds: tuple[int, ...]
+    confirm_seeds: tuple[int, ...]
+
+
+class Diagnosed(Record):
+    event: Literal["diagnosis"] = "diagnosis"
+    stage: int
+    round: int
+    author: str
+    diagnosis: Diagnosis
+
+
+class Proposed(Record):
+    event: Literal["proposal"] = "proposal"
+    stage: int
+    round: int
+    attempt: int
+    candidate: str
+    author: str
+    kind: str
+    parents: tuple[str, ...]
+    rationale: str
+    summary: str
+
+
+class Checked(Record):
+    """`by` says who refused: the rules of the method, the executor's checks, or the validator."""
+
+    event: Literal["check"] = "check"
+    candidate: str
+    accepted: bool
+    by: Literal["rules", "executor", "validator"] | None = None
+    problems: tuple[str, ...] = ()
+
+
+class ToolCall(Record):
+    event: Literal["tool_call"] = "tool_call"
+    tool: str
+    branch: str
+    candidate: str
+    arguments: dict[str, Any]
+
+
+class ToolProgress(Record):
+    """A few times a second; never persisted."""
+
+    event: Literal["progress"] = "progress"
+    branch: str
+    candidate: str
+    steps: int
+    total: int
+    score: float | None
+
+
+class ToolResult(Record):
+    event: Literal["tool_result"] = "tool_result"
+    tool: str
+    branch: str
+    candidate: str
+    evaluation: Evaluation
+
+
+class Judged(Record):
+    event: Literal["judged"] = "judged"
+    stage: int
+    round: int
+    phase: Phase
+    verdict: Verdict
+    population: tuple[str, ...]
+
+
+class Approval(Record):
+    event: Literal["approval"] = "approval"
+    stage: int
+    candidate: str
+    status: Literal["asked", "approved", "refused"]
+    verdict: Verdict
+
+
+class Promoted(Record):
+    event: Literal["promoted"] = "promoted"
+    stage: int
+    candidate: str
+    gain: float
+
+
+class Warned(Record):
+    event: Literal["warning"] = "warning"
+    stage: int
+    round: int
+    message: str
+
+
+class Standing(Record):
+    """How a signal did under some seeds."""
+
+    score: float
+    scores: tuple[float, ...]
+    interval: tuple[float, float] | None
+    metrics: dict[str, float]
+
+
+class CandidateStanding(Standing):
+    candidate: str
+
+
+class Gain(Record):
+    """Mean paired score difference to the native task, two-sided 95% interval."""
+
+    mean: float
+    interval: tuple[float, float] | None
+
+
+class Finished(Record):
+    """The last event. `native`, `best` and `gain` are None where nothing was there to be measured.
+
+    DESIGN section 8 counts `seconds` and `tokens` among its fields: the driver adds them, as to every event.
+    """
+
+    event: Literal["finished"] = "finished"
+    run: str
+    native: Standing | None
+    best: CandidateStanding | None
+    gain: Gain | None
+    promoted: bool
+    reason: str
+    environment_steps: int
+
+
+_IDENTITY: dict[str, tuple[str, ...]] = {
+    "stage_started": ("stage",),
+    "diagnosis": ("stage", "round"),
+    "proposal": ("candidate",),
+    "check": ("candidate",),
+    "tool_call": ("branch",),
+    "tool_result": ("branch",),
+    "judged": ("stage", "round", "phase"),
+    "approval": ("stage", "status"),
+    "promoted": ("stage",),
+    "warning": ("stage", "round", "message"),
+    "finished": (),
+}
+
+
+def identity(event: Event) -> tuple[Any, ...] | None:
+    """What two tellings of the same event have in common; None where each telling stands for itself."""
+    keys = _IDENTITY.get(event["event"])
+    return None if keys is None else (event["event"], *(event[key] for key in keys))
+
+
+def summary(signal: Signal) -> str:
+    """A signal in a line, for people: `approach x1, collision x0.5 (alpha 0.5) | speed`."""
+    parts: list[str] = []
+    match signal.reward:
+        case RewardConfig(terms=terms, alpha=alpha):
+            named = ", ".join(f"{term.kind} x{term.weight:g}" for term in terms)
+            parts.append(f"reward: {named} (alpha {alpha:g})")
+        case Code(source=source):
+            parts.append(f"reward: code, {len(source.splitlines())} lines")
+    match signal.observation:
+        case ObservationConfig(features=features, scope=scope):
+            parts.append(f"observation ({scope}): {', '.join(feature.kind for feature in features)}")
+        case Code(source=source):
+            parts.append(f"observation: code, {len(source.splitlines())} lines")
+    return " | ".join(parts) or "native"

@@ -1,0 +1,24 @@
+"""The algorithms by name."""
+
+from __future__ import annotations
+
+import difflib
+
+from marlsmith.marl.algorithms.base import Algorithm, Rollout, Spaces
+from marlsmith.marl.algorithms.mappo import MAPPO
+from marlsmith.schemas import UserError
+
+ALGORITHMS: dict[str, type[MAPPO]] = {
+    "mappo": MAPPO,
+}
+
+
+def find_algorithm(name: str) -> type[MAPPO]:
+    if name not in ALGORITHMS:
+        near = difflib.get_close_matches(name, ALGORITHMS, 1, 0.4)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(ALGORITHMS)}."
+        raise UserError(f"There is no algorithm {name!r}: {hint}")
+    return ALGORITHMS[name]
+
+
+__all__ = ["ALGORITHMS", "Algorithm", "Rollout", "Spaces", "find_algorithm"]

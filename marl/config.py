@@ -1,0 +1,53 @@
+"""One frozen record for every knob of a training: the door through which all algorithms are entered."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from marlsmith.schemas import Record
+
+
+class TrainConfig(Record):
+    """How members are trained. Defaults: benchmarks/README.md says where each number comes from."""
+
+    algorithm: str = "mappo"
+    steps: int = Field(30_000, ge=1, description="environment steps of each member")
+    environments: int = Field(8, ge=1, le=4096, description="parallel environments of each member")
+    hidden: int = Field(64, ge=1, description="width of both hidden layers")
+    learning_rate: float = Field(2e-3, gt=0)
+    adam_epsilon: float = Field(1e-5, gt=0)
+    gamma: float = Field(0.9, ge=0, lt=1)
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    rollout: int = Field(25, ge=1, description="environment steps between two updates")
+    clip: float = Field(0.2, gt=0, description="of the probability ratio")
+    value_clip: float = Field(0.2, gt=0, description="of the normalised value")
+    value_decay: float = Field(0.9, ge=0, lt=1, description="of the value normaliser's averages, per rollout")
+    anneal: bool = Field(True, description="let the learning rate fall linearly to zero")
+    epochs: int = Field(5, ge=1)
+    minibatches: int = Field(2, ge=1)
+    entropy: float = Field(0.01, ge=0)
+    huber: float = Field(10.0, gt=0, description="where the value loss turns linear, in normalised units")
+    max_gradient_norm: float = Field(10.0, gt=0)
+
+
+class EvaluationConfig(Record):
+    """The score: greedy policy, fixed episodes, the task's own metric."""
+
+    episodes: int = Field(50, ge=1)
+    seed: int = Field(20_250_321, description="of the evaluation episodes, the same for every candidate")
+
+
+class BranchRequest(Record):
+    """One branch: a candidate trained from scratch under some seeds, then evaluated."""
+
+    branch: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,80}$", description="names its directory and is its idempotency key"
+    )
+    candidate: str
+    task: str
+    seeds: tuple[int, ...] = Field(min_length=1)
+    reward_mode: Literal["replace", "add"] = "replace"
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()

@@ -1,0 +1,134 @@
+"""Branches in worker processes of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from marlsmith.marl.config import BranchRequest
+from marlsmith.marl.executor import Progress
+from marlsmith.marl.statistics import bootstrap_interval, iqm
+from marlsmith.marl.tasks import make_task
+from marlsmith.marl.workers.pool import JobFailure, Limits, Pool
+from marlsmith.schemas import CurvePoint, Evaluation, Failure, Scope, Signal, TermStatistics, UserError, plain
+
+GIB = 2**30
+
+
+class _TrainReply(BaseModel):
+    """What a training worker may say: everything is checked, for candidate code ran in that process."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    metrics: dict[str, list[float]]
+    behaviour: dict[str, float]
+    terms: dict[str, TermStatistics]
+    curve: list[CurvePoint] = Field(max_length=100)
+    seconds: float
+    steps: int
+    scope: Scope
+
+
+class LocalExecutor:
+    """Checks and trains in jailed worker processes, `workers` at a time."""
+
+    def __init__(self, workers: int, branch_seconds: float = 600.0, stall_seconds: float = 30.0) -> None:
+        self.workers = workers
+        self.pool = Pool(workers)
+        self.train_limits = Limits(
+            wall_seconds=branch_seconds,
+            stall_seconds=stall_seconds,
+            memory_bytes=4 * GIB,
+            cpu_seconds=2 * branch_seconds,
+        )
+        self.check_limits = Limits(wall_seconds=8.0, stall_seconds=8.0, memory_bytes=2 * GIB, cpu_seconds=8.0)
+
+    def check(self, signal: Signal, task: str, scope: Scope) -> list[Failure]:
+        arguments = {"task": task, "scope": scope, "signal": plain(signal)}
+        try:
+            self.pool.run("check", arguments, self.check_limits)
+        except JobFailure as failure:
+            return [Failure(stage=failure.stage, message=str(failure))]
+        return []
+
+    def train(
+        self,
+        request: BranchRequest,
+        signal: Signal,
+        directory: Path,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Evaluation:
+        def on_progress(said: dict[str, Any]) -> None:
+            if progress is not None:
+                try:
+                    progress(Progress(branch=request.branch, **said))
+                except (ValidationError, TypeError):
+                    return  # a worker that garbles its progress is judged by its result
+
+        failed = {
+            "candidate": request.candidate,
+            "branch": request.branch,
+            "seeds": request.seeds,
+            "steps": request.train.steps,
+        }
+        arguments = {"request": plain(request), "signal": plain(signal)}
+        try:
+            result = self.pool.run("train", arguments, self.train_limits, on_progress)
+            reply = _TrainReply.model_validate(result.value)
+            evaluation = _evaluation(request, reply)
+        except JobFailure as failure:
+            return Evaluation(**failed, error=Failure(stage=failure.stage, message=str(failure)))
+        except (ValidationError, KeyError, ValueError) as error:
+            return Evaluation(
+                **failed, error=Failure(stage="crash", message=f"the worker's result is malformed: {error}")
+            )
+        if result.tensors is None:
+            return Evaluation(**failed, error=Failure(stage="crash", message="the worker sent no checkpoint"))
+        _write(directory / "checkpoint.safetensors", result.tensors)
+        return evaluation
+
+    def close(self) -> None:
+        self.pool.close()
+
+
+def _evaluation(request: BranchRequest, reply: _TrainReply) -> Evaluation:
+    card = make_task(request.task).card
+    if set(reply.metrics) != {metric.name for metric in card.metrics}:
+        raise ValueError(f"metrics {sorted(reply.metrics)} are not the task's")
+    if any(len(values) != len(request.seeds) for values in reply.metrics.values()):
+        raise ValueError("not one number for each seed")
+    scores = reply.metrics[card.score]
+    return Evaluation(
+        candidate=request.candidate,
+        branch=request.branch,
+        seeds=request.seeds,
+        steps=reply.steps,
+        score=iqm(scores),
+        scores=tuple(scores),
+        interval=bootstrap_interval(scores),
+        metrics={name: iqm(values) for name, values in reply.metrics.items()},
+        behaviour=reply.behaviour,
+        terms=reply.terms,
+        curve=tuple(reply.curve),
+        seconds=reply.seconds,
+        steps_per_second=reply.steps * len(request.seeds) / max(reply.seconds, 1e-9),
+        checkpoint="checkpoint.safetensors",
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All or nothing: a half-written checkpoint never stands under its name."""
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UserError(f"Cannot write {path}: {error.strerror}; make room or choose another place.") from None

@@ -1,0 +1,53 @@
+"""Signals from files: a Python module, or a config as JSON."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import ValidationError
+
+from marlsmith.marl.signals.static import defined_functions, parse, require_functions
+from marlsmith.schemas import Code, ObservationConfig, RewardConfig, Signal, SignalError
+
+
+def read_signal(name: str, text: str) -> Signal:
+    """A signal from a file's text: `.json` is a config, anything else a Python module."""
+    if not name.endswith(".json"):
+        return _signal_of_module(text)
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise SignalError(f"is not JSON ({error}): write an object with 'terms' and/or 'features'") from None
+    if not isinstance(data, dict) or not set(data) <= {"alpha", "terms", "scope", "features"}:
+        raise SignalError(
+            "must be a JSON object with 'alpha' and 'terms' (reward), 'scope' and 'features' (observation)"
+        )
+    return parse_config(data)
+
+
+def parse_config(data: dict[str, object]) -> Signal:
+    """A signal from {"alpha", "terms", "scope", "features"}; an absent list leaves that part native."""
+    reward = {key: data[key] for key in ("alpha", "terms") if key in data}
+    observation = {key: data[key] for key in ("scope", "features") if key in data}
+    try:
+        signal = Signal(
+            reward=RewardConfig.model_validate(reward) if "terms" in data else None,
+            observation=ObservationConfig.model_validate(observation) if "features" in data else None,
+        )
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3]]
+        raise SignalError("; ".join(faults)) from None
+    if signal.is_native:
+        raise SignalError("has neither 'terms' nor 'features': give at least one of them")
+    return signal
+
+
+def _signal_of_module(text: str) -> Signal:
+    tree = parse(text)
+    require_functions(tree)
+    functions = set(defined_functions(tree))
+    code = Code(source=text)
+    return Signal(
+        reward=code if functions & {"agent_reward", "global_reward"} else None,
+        observation=code if functions & {"enhance_observation", "stateEnhance"} else None,
+    )

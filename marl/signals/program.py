@@ -1,0 +1,175 @@
+"""A signal made runnable: the checked tree is compiled and its functions are called on tensors.
+
+Only worker processes may call this: it executes candidate code.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from marlsmith.marl.signals.static import SAFE_BUILTINS, check_source, defined_functions
+from marlsmith.marl.signals.view import COMMON_FIELDS, StateView
+from marlsmith.marl.signals.writer import to_code
+from marlsmith.schemas import Scope, Signal, SignalError, TaskCard
+
+HISTORY = 4
+"""How many observations, the newest last, a function `enhance_observation(obs, history)` is given."""
+
+FILE_NAME = "<signal>"
+
+
+@dataclass(frozen=True)
+class Program:
+    """The functions of a signal; None where the native reward or observation stays."""
+
+    agent_reward: Callable[[StateView], Any] | None
+    global_reward: Callable[[StateView], Any] | None
+    enhance: Callable[..., Any] | None
+    wants_history: bool
+    alpha: Tensor
+    scope: Scope
+
+    @property
+    def shapes_reward(self) -> bool:
+        return self.agent_reward is not None or self.global_reward is not None
+
+    def reward(self, state: StateView, rows: int, agents: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Hybrid reward [B, N] and its named terms, [B, N] (agent) or [B] (team).
+
+        R_i = alpha_i * R_local + (1 - alpha_i) * R_global (LERO, Eq. 1). Where only one of the two functions
+        is given, it is the whole reward. Raises SignalError where a function answers with the wrong thing.
+        """
+        own = _terms("agent_reward", self.agent_reward, state, (rows, agents))
+        team = _terms("global_reward", self.global_reward, state, (rows,))
+        terms = {
+            **own,
+            **{name if name not in own else f"team_{name}": value for name, value in team.items()},
+        }
+        local = torch.stack(list(own.values())).sum(0) if own else None
+        shared = torch.stack(list(team.values())).sum(0).unsqueeze(-1) if team else None
+        if local is not None and shared is not None:
+            return self.alpha * local + (1 - self.alpha) * shared, terms
+        if local is not None:
+            return local, terms
+        assert shared is not None, "reward() is called only where shapes_reward"
+        return shared.expand(rows, agents), terms
+
+    def features(self, obs: Tensor, history: Tensor | None) -> Tensor:
+        """Appended columns [B, N, K] for obs [B, N, D] (and history [B, H, N, D])."""
+        assert self.enhance is not None, "features() is called only where enhance is given"
+        value = self.enhance(obs, history) if self.wants_history else self.enhance(obs)
+        if not isinstance(value, Tensor):
+            raise SignalError(f"enhance_observation returned {type(value).__name__}, not a tensor [B, N, K]", "dynamic")
+        if value.dim() != 3 or value.shape[:2] != obs.shape[:2]:
+            raise SignalError(
+                f"enhance_observation returned shape {list(value.shape)} for obs {list(obs.shape)}: "
+                f"return [{obs.shape[0]}, {obs.shape[1]}, K]",
+                "dynamic",
+            )
+        if value.dtype != torch.float32:
+            raise SignalError(f"enhance_observation returned {value.dtype}: return float32, with .float()", "dynamic")
+        return value
+
+
+def _terms(
+    name: str, function: Callable[[StateView], Any] | None, state: StateView, shape: tuple[int, ...]
+) -> dict[str, Tensor]:
+    if function is None:
+        return {}
+    value = function(state)
+    terms = value if isinstance(value, dict) else {name: value}
+    wanted = "[B, N]" if len(shape) == 2 else "[B]"
+    if not terms:
+        raise SignalError(f"{name} returned no term: return a tensor {wanted} or a dict of them", "dynamic")
+    for term, tensor in terms.items():
+        if not isinstance(term, str) or not isinstance(tensor, Tensor):
+            raise SignalError(
+                f"{name} returned {type(tensor).__name__} for {term!r}: return a tensor {wanted} or a dict of them",
+                "dynamic",
+            )
+        if tensor.shape != shape:
+            raise SignalError(
+                f"{name} returned shape {list(tensor.shape)} for {term!r}: return {wanted} = {list(shape)}",
+                "dynamic",
+            )
+        if tensor.dtype != torch.float32:
+            raise SignalError(f"{name} returned {tensor.dtype} for {term!r}: return float32, with .float()", "dynamic")
+    return terms
+
+
+def build_program(signal: Signal, card: TaskCard) -> Program:
+    """Compile a signal. Raises SignalError, stage static, where its code is refused."""
+    tree = check_source(to_code(signal, card), state_fields(card))
+    return _program(tree, signal, card)
+
+
+def state_fields(card: TaskCard) -> frozenset[str]:
+    return frozenset(COMMON_FIELDS) | {field.name for field in card.fields}
+
+
+def _program(tree: ast.Module, signal: Signal, card: TaskCard) -> Program:
+    namespace: dict[str, Any] = {"__builtins__": _builtins(), "__name__": "signal"}
+    try:
+        exec(compile(tree, FILE_NAME, "exec"), namespace)
+    except SignalError:
+        raise
+    except Exception as error:
+        raise SignalError(f"fails when loaded: {type(error).__name__}: {error}", "dynamic") from error
+    enhance = None
+    if signal.observation is not None:
+        enhance = namespace.get("enhance_observation") or namespace.get("stateEnhance")
+    entry = "enhance_observation" if "enhance_observation" in namespace else "stateEnhance"
+    shaping = signal.reward is not None
+    return Program(
+        agent_reward=namespace.get("agent_reward") if shaping else None,
+        global_reward=namespace.get("global_reward") if shaping else None,
+        enhance=enhance,
+        wants_history=enhance is not None and defined_functions(tree).get(entry) == 2,
+        alpha=_alpha(namespace.get("ALPHA", 0.5), card.agents),
+        scope=_scope(namespace.get("SCOPE", "own")),
+    )
+
+
+def _alpha(value: object, agents: int) -> Tensor:
+    try:
+        alpha = torch.as_tensor(value, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError):
+        raise SignalError("ALPHA must be a number from 0 to 1, or a list with one for each agent", "dynamic") from None
+    if alpha.shape not in {(), (agents,)} or not bool(((alpha >= 0) & (alpha <= 1)).all()):
+        raise SignalError("ALPHA must be a number from 0 to 1, or a list with one for each agent", "dynamic")
+    return alpha.expand(agents)
+
+
+def _scope(value: object) -> Scope:
+    if value == "own":
+        return "own"
+    if value == "team":
+        return "team"
+    raise SignalError('SCOPE must be "own" or "team"', "dynamic")
+
+
+def _builtins() -> dict[str, Any]:
+    names = {name: getattr(builtins, name) for name in SAFE_BUILTINS}
+    # Errors that Python itself raises in candidate code look these up; torch's C side needs __import__.
+    return {**names, "print": _silent, "__import__": _loaded_only}
+
+
+def _silent(*_: object, **__: object) -> None:
+    """Candidate code may print; nobody listens."""
+
+
+def _loaded_only(
+    name: str, globals_: Any = None, locals_: Any = None, fromlist: Any = (), level: int = 0
+) -> ModuleType:
+    if level != 0 or name not in sys.modules:
+        raise ImportError(f"{name} is not available here")
+    return builtins.__import__(name, globals_, locals_, fromlist, level)

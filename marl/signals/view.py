@@ -1,0 +1,100 @@
+"""What reward code sees: a batch of transitions with the task's fields by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from marlsmith.marl.tasks.base import State
+
+COMMON_FIELDS = ("obs", "prev_obs", "action", "reward", "time", "training_progress", "gamma", "prev")
+"""What every task's `state` has besides the fields of its card."""
+
+
+class StateView:
+    """What reward code sees as `state`: the task's fields now, and as `state.prev` one step before."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.__dict__.update(fields)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"state has no field {name!r}; it has {', '.join(self.__dict__)}")
+
+    def clone(self) -> StateView:
+        return StateView(
+            {
+                name: value.clone() if isinstance(value, Tensor | StateView) else value
+                for name, value in vars(self).items()
+            }
+        )
+
+    def rows(self, index: Tensor | slice) -> StateView:
+        """The same view of some rows of B."""
+        return StateView(
+            {
+                name: value.rows(index)
+                if isinstance(value, StateView)
+                else value[index]
+                if isinstance(value, Tensor)
+                else value
+                for name, value in vars(self).items()
+            }
+        )
+
+
+@dataclass
+class Transitions:
+    """Steps in the order they were taken, each entry [P, E, ...]: `before` led to `after` by `action`."""
+
+    before: list[State] = field(default_factory=list)
+    after: list[State] = field(default_factory=list)
+    obs_before: list[Tensor] = field(default_factory=list)
+    obs_after: list[Tensor] = field(default_factory=list)
+    action: list[Tensor] = field(default_factory=list)
+    reward: list[Tensor] = field(default_factory=list)
+    clock: list[Tensor] = field(default_factory=list)
+    """Steps of the episode taken so far, this one included, int64 [P, E]."""
+
+    def append(
+        self,
+        before: State,
+        after: State,
+        obs_before: Tensor,
+        obs_after: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        clock: Tensor,
+    ) -> None:
+        self.before.append(before)
+        self.after.append(after)
+        self.obs_before.append(obs_before)
+        self.obs_after.append(obs_after)
+        self.action.append(action)
+        self.reward.append(reward)
+        self.clock.append(clock)
+
+
+def transition_view(steps: Transitions, horizon: int, training_progress: float, gamma: float) -> StateView:
+    """All transitions as one batch, B = T * P * E: one call of a reward function serves a whole rollout."""
+    time = _batch(steps.clock).float() / horizon
+    common: dict[str, Any] = {
+        "action": _batch(steps.action),
+        "reward": _batch(steps.reward),
+        "training_progress": torch.full_like(time, training_progress),
+        "gamma": gamma,
+    }
+    obs, next_obs = _batch(steps.obs_before), _batch(steps.obs_after)
+    then = {name: _batch([state[name] for state in steps.before]) for name in steps.before[0]}
+    now = {name: _batch([state[name] for state in steps.after]) for name in steps.after[0]}
+    prev = StateView({**common, **then, "obs": obs, "prev_obs": obs, "time": time - 1 / horizon})
+    return StateView({**common, **now, "obs": next_obs, "prev_obs": obs, "time": time, "prev": prev})
+
+
+def _batch(tensors: Sequence[Tensor]) -> Tensor:
+    """T tensors [P, E, ...] -> [B, ...]; numbers as float32, whatever the simulator counts in."""
+    stacked = torch.stack(list(tensors)).flatten(0, 2)
+    return stacked.float() if stacked.is_floating_point() else stacked

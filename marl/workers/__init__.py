@@ -1,0 +1,1 @@
+"""Where candidate code runs: a fork server and its pool. Nothing here unpickles."""

@@ -1,0 +1,40 @@
+"""What a worker can be asked to do, by name, and how a name becomes a function.
+
+A handler is `def handler(arguments: dict, report: Callable[[dict], None]) -> tuple[dict, bytes | None]`: it
+reports progress as often as it likes and returns its result with, where it has any, safetensors bytes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+Report = Callable[[dict[str, Any]], None]
+Handler = Callable[[dict[str, Any], Report], tuple[dict[str, Any], bytes | None]]
+
+# Targets are "module:function", or "path.py:function" for a file outside every package.
+JOBS: dict[str, str] = {
+    "train": "marlsmith.marl.jobs:train",
+    "check": "marlsmith.marl.jobs:check",
+}
+
+
+def load(target: str) -> Handler:
+    """The function a target names. Raises ImportError, AttributeError, or whatever the module raises."""
+    module_name, _, function = target.rpartition(":")
+    module = _file(module_name) if module_name.endswith(".py") else importlib.import_module(module_name)
+    handler: Handler = getattr(module, function)
+    return handler
+
+
+def _file(path: str) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(Path(path).stem, path)
+    if specification is None or specification.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module

@@ -1,0 +1,428 @@
+"""The orchestrator's side: jobs go to workers of the fork server, and come back as values or as failures.
+
+Nothing that a worker sends is believed before it was checked, and no fault of a worker raises anything but
+JobFailure here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from marlsmith.marl.executor import Cancelled
+from marlsmith.marl.workers import frames
+from marlsmith.marl.workers.frames import Frame, FrameError, FrameReader, Kind
+from marlsmith.marl.workers.jobs import JOBS
+from marlsmith.schemas import FailureStage, UserError, printable
+
+START_SECONDS = 120.0  # for the server to import torch on a slow disk, and fork
+GRACE_SECONDS = 5.0  # for a killed process to be gone
+CHUNK = 1 << 18
+MESSAGE_LIMIT = 1000
+STAGES: tuple[str, ...] = get_args(FailureStage)
+INHERITED = ("PATH", "LANG", "USER")
+# A death by one of these, after the process had grown by this share of its budget, is a lack of memory.
+MEMORY_DEATHS = (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS)
+MEMORY_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one job may use. Time counts from the fork; memory comes on top of what the server holds."""
+
+    wall_seconds: float
+    stall_seconds: float  # without any frame
+    memory_bytes: int
+    cpu_seconds: float
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not value > 0:
+                raise ValueError(f"{name} is {value} and must be positive")
+
+
+@dataclass(frozen=True)
+class JobResult:
+    value: dict[str, Any]
+    tensors: bytes | None = None  # safetensors, checked for consistency
+
+
+class JobFailure(Exception):
+    """A job that has no result, and why. The message may quote the candidate: untrusted, printable."""
+
+    def __init__(self, stage: FailureStage, message: str) -> None:
+        super().__init__(printable(message, MESSAGE_LIMIT))
+        self.stage: FailureStage = stage
+        self.message = str(self)
+
+
+class Pool:
+    """Runs jobs in workers, at most `workers` at once. `run` is safe from several threads."""
+
+    def __init__(self, workers: int, jobs: dict[str, str] | None = None) -> None:
+        if workers < 1:
+            raise UserError(f"{workers} workers cannot run anything: ask for at least one")
+        if not sys.platform.startswith("linux"):
+            raise UserError("workers need Linux: on other systems run marlsmith in a Linux container")
+        self.workers = workers
+        self._jobs = JOBS | (jobs or {})
+        self._home = tempfile.TemporaryDirectory(prefix="marlsmith-", ignore_cleanup_errors=True)
+        self._changed = threading.Condition()
+        self._running = 0
+        self._links: set[_Link] = set()
+        self._closed = False
+        self._server = _Server(self._jobs, Path(self._home.name))
+
+    def run(
+        self,
+        job: str,
+        arguments: dict[str, Any],
+        limits: Limits,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> JobResult:
+        """Run one job to its end. Raises JobFailure, and Cancelled after `close`."""
+        if job not in self._jobs:
+            raise ValueError(f"no job is called {job!r}; there are {', '.join(sorted(self._jobs))}")
+        request = frames.pack({"job": job, "arguments": arguments})
+        with self._slot():
+            try:
+                return self._attempt(request, limits, on_progress)
+            except _ServerDied:
+                pass
+            try:
+                return self._attempt(request, limits, on_progress)
+            except _ServerDied as died:
+                raise JobFailure("crash", f"the worker server died twice under this job: {died}") from died
+
+    def close(self) -> None:
+        """End every worker and the server; a job under way raises Cancelled."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            for link in self._links:
+                link.hang_up()
+            self._changed.notify_all()
+        self._server.stop()
+        self._home.cleanup()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _slot(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._running < self.workers)
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify()
+
+    def _attempt(
+        self, request: bytes, limits: Limits, on_progress: Callable[[dict[str, Any]], None] | None
+    ) -> JobResult:
+        link = self._open(limits)
+        try:
+            return _Conversation(link, limits, on_progress).hold(request)
+        except (_ServerDied, JobFailure) as error:
+            if self._closed:
+                raise Cancelled("the worker pool was closed") from None
+            if isinstance(error, _ServerDied):
+                link.server.destroy()  # its sockets may end before it counts as dead
+            raise
+        finally:
+            with self._changed:
+                self._links.discard(link)
+                link.close()
+
+    def _open(self, limits: Limits) -> _Link:
+        with self._changed:
+            if self._closed:
+                raise Cancelled("the worker pool was closed")
+            if not self._server.alive:
+                self._server.stop()
+                self._server = _Server(self._jobs, Path(self._home.name))
+            link = self._server.start(limits)
+            self._links.add(link)
+            return link
+
+
+# ---------------------------------------------------------------- the server, seen from outside
+
+
+class _ServerDied(Exception):
+    pass
+
+
+class _Server:
+    def __init__(self, jobs: dict[str, str], home: Path) -> None:
+        self._log = home / "server.log"
+        self._ids = itertools.count()
+        self._sending = threading.Lock()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        settings = json.dumps({"jobs": jobs, "home": str(home)})
+        command = [
+            sys.executable,
+            "-I",
+            "-m",
+            "marlsmith.marl.workers.server",
+            str(theirs.fileno()),
+            settings,
+        ]
+        with theirs, self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                env=_environment(home),
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def start(self, limits: Limits) -> _Link:
+        """Ask for a worker. That the server has died meanwhile shows as the end of the status stream."""
+        link = _Link(self, next(self._ids))
+        with link.worker_job, link.worker_status:
+            message = {"op": "start", "id": link.id, "limits": asdict(limits)}
+            self._send(message, [link.worker_job.fileno(), link.worker_status.fileno()])
+        return link
+
+    def kill(self, id: int) -> None:
+        self._send({"op": "kill", "id": id}, [])
+
+    def stop(self) -> None:
+        """The server ends its workers when its control socket ends."""
+        self._control.close()
+        self._process.terminate()  # heeded only while it still imports
+        try:
+            self._process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.destroy()
+
+    def destroy(self) -> None:
+        """Its workers die with it: their parent-death signal."""
+        self._process.kill()
+        self._process.wait()
+
+    def last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            lines = self._log.read_text(errors="replace").split("\n")
+            return next((line for line in reversed(lines) if line.strip()), "it left no message")
+        return "it left no message"
+
+    def _send(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        with self._sending, contextlib.suppress(OSError):
+            socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """An allowlist: no key, and nothing else that the orchestrator was told, reaches a worker."""
+    kept = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")}
+    return {
+        "PATH": os.defpath,
+        "USER": "marlsmith",
+        **kept,
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "TORCHINDUCTOR_CACHE_DIR": str(home / "inductor"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+class _Link:
+    """The two sockets of one job. The job stream is the worker's word, the status stream the server's."""
+
+    def __init__(self, server: _Server, id: int) -> None:
+        self.server = server
+        self.id = id
+        self.job, self.worker_job = socket.socketpair()
+        self.status, self.worker_status = socket.socketpair()
+        self.ended = False
+
+    def kill(self) -> None:
+        self.server.kill(self.id)
+
+    def hang_up(self) -> None:
+        """From another thread: whoever reads these sockets sees their end now."""
+        for connection in (self.job, self.status):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        if not self.ended:
+            self.kill()
+        self.job.close()
+        self.status.close()
+
+
+# ---------------------------------------------------------------- one job's conversation
+
+
+class _Conversation:
+    """Reads both streams to their ends under the limits, then says what came of the job."""
+
+    def __init__(self, link: _Link, limits: Limits, on_progress: Callable[[dict[str, Any]], None] | None) -> None:
+        self._link = link
+        self._limits = limits
+        self._on_progress = on_progress
+        self._reader = FrameReader()
+        self._status = FrameReader()
+        self._value: dict[str, Any] | None = None
+        self._tensors: bytes | None = None
+        self._failure: JobFailure | None = None  # the worker's own
+        self._verdict: JobFailure | None = None  # ours, which comes first
+        self._exit: dict[str, Any] | None = None
+        self._resident = 0  # bytes at the start
+
+    def hold(self, request: bytes) -> JobResult:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._link.status, selectors.EVENT_READ)
+            self._await_start(selector)
+            self._submit(request)
+            selector.register(self._link.job, selectors.EVENT_READ)
+            self._listen(selector)
+        return self._outcome()
+
+    def _await_start(self, selector: selectors.BaseSelector) -> None:
+        if not selector.select(START_SECONDS):
+            self._link.server.destroy()
+            raise _ServerDied(f"no worker within {START_SECONDS:g} s")
+        self._read(self._link.status, selector)
+
+    def _submit(self, request: bytes) -> None:
+        self._link.job.settimeout(self._limits.wall_seconds)
+        with contextlib.suppress(OSError):  # a worker that died early is heard of in the status
+            frames.send(self._link.job, Kind.JOB, request)
+
+    def _listen(self, selector: selectors.BaseSelector) -> None:
+        self._heard = time.monotonic()
+        self._wall = self._heard + self._limits.wall_seconds
+        while selector.get_map():
+            ready = selector.select(max(0.0, self._deadline() - time.monotonic()))
+            for key, _ in ready:
+                self._read(key.fileobj, selector)  # type: ignore[arg-type]  # only sockets are registered
+            if time.monotonic() >= self._deadline():
+                self._expire()
+
+    def _deadline(self) -> float:
+        if self._verdict is not None:
+            return self._grace
+        return min(self._wall, self._heard + self._limits.stall_seconds)
+
+    def _expire(self) -> None:
+        if self._verdict is not None:  # killed, and still there: the server does not do its work
+            self._link.server.destroy()
+            raise self._verdict
+        if time.monotonic() >= self._wall:
+            limit = f"the wall-clock limit of {self._limits.wall_seconds:g} s"
+        else:
+            limit = f"the stall limit of {self._limits.stall_seconds:g} s without a sign of progress"
+        self._condemn("timeout", f"stopped at {limit}")
+
+    def _condemn(self, stage: FailureStage, message: str) -> None:
+        self._verdict = JobFailure(stage, message)
+        self._grace = time.monotonic() + GRACE_SECONDS
+        self._link.kill()
+
+    def _read(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+        try:
+            data = connection.recv(CHUNK)
+        except OSError:
+            data = b""
+        if not data:
+            selector.unregister(connection)
+        if connection is self._link.status:
+            for frame in self._status.feed(data):
+                self._hear_server(frame)
+            if not data and self._exit is None and self._verdict is None:
+                raise _ServerDied(self._link.server.last_words())
+        elif self._verdict is None:
+            try:
+                for frame in self._reader.feed(data):
+                    self._hear_worker(frame)
+            except FrameError as error:
+                self._condemn("crash", f"malformed reply: {error}")
+
+    def _hear_server(self, frame: Frame) -> None:
+        if frame.kind is Kind.STARTED:
+            self._resident = frame.json()["resident"]
+        elif frame.kind is Kind.EXIT:
+            self._exit = frame.json()
+            self._link.ended = True
+
+    def _hear_worker(self, frame: Frame) -> None:
+        if self._value is not None or self._failure is not None:
+            raise FrameError(f"a {frame.kind.name} frame after the end of the job")
+        match frame.kind:
+            case Kind.PROGRESS:
+                progress = frame.json()
+                if self._on_progress is not None:
+                    self._on_progress(progress)
+            case Kind.TENSORS if self._tensors is None:
+                frames.check_tensors(frame.payload)
+                self._tensors = frame.payload
+            case Kind.RESULT:
+                self._value = frame.json()
+            case Kind.FAILURE:
+                self._failure = _failure(frame.json())
+            case _:
+                raise FrameError(f"an unexpected {frame.kind.name} frame")
+        self._heard = time.monotonic()
+
+    def _outcome(self) -> JobResult:
+        if self._verdict is not None:
+            raise self._verdict
+        assert self._exit is not None
+        if "error" in self._exit:
+            raise JobFailure("crash", self._exit["error"])
+        if self._failure is not None:
+            raise self._failure
+        if self._exit["signal"]:
+            raise self._death(self._exit["signal"], self._exit["peak"] - self._resident)
+        if self._reader.pending:
+            raise JobFailure("crash", "malformed reply: it ends inside a frame")
+        if self._value is None or self._exit["code"]:
+            raise JobFailure("crash", f"the worker exited with code {self._exit['code']} before its result")
+        return JobResult(self._value, self._tensors)
+
+    def _death(self, number: int, grown: int) -> JobFailure:
+        if number == signal.SIGXCPU:
+            return JobFailure("timeout", f"stopped at the limit of {self._limits.cpu_seconds:g} s of CPU time")
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        if number in MEMORY_DEATHS and grown >= MEMORY_SHARE * self._limits.memory_bytes:
+            budget = self._limits.memory_bytes >> 20
+            return JobFailure("memory", f"died by {name}, having used up its {budget} MiB of memory")
+        return JobFailure("crash", f"the worker died by {name}")
+
+
+def _failure(value: dict[str, Any]) -> JobFailure:
+    match value:
+        case {"stage": str(stage), "message": str(message)} if stage in STAGES:
+            return JobFailure(cast(FailureStage, stage), message)
+    raise FrameError("a failure without a known stage and a message")

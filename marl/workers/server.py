@@ -1,0 +1,308 @@
+"""The fork server: imports torch once, then forks one worker for each job in milliseconds.
+
+Run as `python -I -m marlsmith.marl.workers.server FD SETTINGS`, where FD is the control socket and SETTINGS
+the JSON `{"jobs": {name: target}, "home": directory}`. A `start` message brings two sockets: the job socket,
+which only the worker holds, and the status socket, which the worker drops before it reads its job. Through
+the latter the server says how the worker ended, so that candidate code can neither forge nor garble that.
+
+The server stays single-threaded: the parent-death signal follows the thread that forked, and a child forked
+beside a parallel torch operation hangs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import math
+import os
+import resource
+import selectors
+import shutil
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from marlsmith.marl.workers import frames
+from marlsmith.marl.workers.frames import Kind
+from marlsmith.marl.workers.jobs import Handler, load
+from marlsmith.schemas import FailureStage, SignalError, printable
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+JOB_FD = 3  # the worker's only descriptor besides /dev/null
+OPEN_FILES = 32
+MEMORY_RESERVE = 64 << 20  # lifts the soft limit after a fault, so that the worker can still say what happened
+MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "std::bad_alloc", "cannot allocate memory")
+MESSAGE_LIMIT = 1000
+
+
+# ---------------------------------------------------------------- the server
+
+
+@dataclass
+class Job:
+    id: int
+    pid: int
+    pidfd: int
+    status: socket.socket
+
+
+class Server:
+    def __init__(self, control: socket.socket, targets: dict[str, str], home: Path) -> None:
+        self._control = control
+        self._targets = targets
+        self._home = home
+        self._handlers = preload(targets)
+        self._jobs: dict[int, Job] = {}
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        """Until the orchestrator has gone; then leave nothing behind."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here on the end of the control socket says so
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is not None:
+                    self._bury(key.data)
+                elif not self._obey():
+                    self._end()
+                    return
+
+    def _obey(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self._control, 1 << 16, 2)
+        if not message:
+            return False
+        request = json.loads(message)
+        if request["op"] == "start":
+            job_fd, status_fd = descriptors
+            self._start(request["id"], request["limits"], job_fd, socket.socket(fileno=status_fd))
+            os.close(job_fd)
+        elif request["op"] == "kill" and request["id"] in self._jobs:
+            kill_group(self._jobs[request["id"]].pid)
+        return True
+
+    def _start(self, id: int, limits: dict[str, Any], job_fd: int, status: socket.socket) -> None:
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            tell(status, Kind.EXIT, {"error": f"no worker could be forked: {error}"})
+            status.close()
+            return
+        if pid == 0:
+            become_worker(parent, job_fd, status, limits, self._targets, self._handlers)
+        job = Job(id, pid, os.pidfd_open(pid), status)
+        self._jobs[id] = job
+        self._selector.register(job.pidfd, selectors.EVENT_READ, job)
+
+    def _bury(self, job: Job) -> None:
+        """The worker is a zombie, so its id still names its group: kill what is left of that, then reap."""
+        kill_group(job.pid)
+        _, wait_status, usage = os.wait4(job.pid, 0)
+        code = os.waitstatus_to_exitcode(wait_status)
+        self._selector.unregister(job.pidfd)
+        os.close(job.pidfd)
+        del self._jobs[job.id]
+        self._kill_strays()
+        ended = {"code": max(code, 0), "signal": max(-code, 0), "peak": usage.ru_maxrss * 1024}
+        tell(job.status, Kind.EXIT, ended)
+        job.status.close()
+
+    def _kill_strays(self) -> None:
+        """What a worker left behind has become our child: we are its reaper."""
+        workers = {job.pid for job in self._jobs.values()}
+        while strays := children() - workers:
+            for pid in strays:
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+
+    def _end(self) -> None:
+        for job in self._jobs.values():
+            kill_group(job.pid)
+        self._jobs.clear()
+        self._kill_strays()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+def preload(targets: dict[str, str]) -> dict[str, Handler]:
+    """The handlers that load before any fork; the others fail in their worker, which reports it."""
+    handlers: dict[str, Handler] = {}
+    for name, target in targets.items():
+        with contextlib.suppress(Exception):
+            handlers[name] = load(target)
+    return handlers
+
+
+def tell(status: socket.socket, kind: Kind, value: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # the orchestrator no longer listens
+        frames.send(status, kind, frames.pack(value))
+
+
+def kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)  # it may not lead its group yet
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def children() -> set[int]:
+    try:
+        return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
+        return set()
+
+
+def memory_size() -> tuple[int, int]:
+    """Bytes of this process: address space, resident."""
+    pages = Path("/proc/self/statm").read_text().split()
+    page = resource.getpagesize()
+    return int(pages[0]) * page, int(pages[1]) * page
+
+
+def prctl(option: int, value: int) -> None:
+    if LIBC.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}, {value}) failed")
+
+
+# ---------------------------------------------------------------- the worker
+
+
+def become_worker(
+    parent: int,
+    job_fd: int,
+    status: socket.socket,
+    limits: dict[str, Any],
+    targets: dict[str, str],
+    handlers: dict[str, Handler],
+) -> NoReturn:
+    code = 1
+    try:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == parent:  # else it died before the line above
+            tell(status, Kind.STARTED, {"resident": memory_size()[1]})
+            connection = confine(job_fd, limits)
+            work(connection, targets, handlers)
+            code = 0
+    finally:
+        os._exit(code)
+
+
+def confine(job_fd: int, limits: dict[str, Any]) -> socket.socket:
+    """Own session, no inherited descriptors, default signals, limits. The jail proper comes on top of it."""
+    os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # SIGXFSZ stays ignored, as Python has it: a write then fails with an error that names its line.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    os.dup2(job_fd, JOB_FD, inheritable=False)
+    os.closerange(JOB_FD + 1, os.sysconf("SC_OPEN_MAX"))
+    with contextlib.suppress(OSError):  # should memory run out, the kernel is to take this process
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+    memory = memory_size()[0] + limits["memory_bytes"]
+    seconds = math.ceil(limits["cpu_seconds"])
+    set_limit(resource.RLIMIT_AS, memory, memory + MEMORY_RESERVE)
+    set_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
+    set_limit(resource.RLIMIT_FSIZE, 0, 0)
+    set_limit(resource.RLIMIT_CORE, 0, 0)
+    set_limit(resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES)
+    set_limit(resource.RLIMIT_NPROC, 0, 0)  # counts threads too; does nothing for root
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    return socket.socket(fileno=JOB_FD)
+
+
+def set_limit(which: int, soft: int, hard: int) -> None:
+    _, ceiling = resource.getrlimit(which)
+    if ceiling != resource.RLIM_INFINITY:
+        soft, hard = min(soft, ceiling), min(hard, ceiling)
+    resource.setrlimit(which, (soft, hard))
+
+
+def work(connection: socket.socket, targets: dict[str, str], handlers: dict[str, Handler]) -> None:
+    request = frames.receive(connection).json()
+
+    def report(value: dict[str, Any]) -> None:
+        frames.send(connection, Kind.PROGRESS, frames.pack(value))
+
+    try:
+        name = request["job"]
+        handler = handlers.get(name) or load(targets[name])
+        value, tensors = handler(request["arguments"], report)
+        result = frames.pack(value)
+        if tensors is not None:
+            frames.send(connection, Kind.TENSORS, tensors)
+        frames.send(connection, Kind.RESULT, result)
+    except BaseException as error:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        stage, message = diagnose(error)
+        failure = {"stage": stage, "message": printable(message, MESSAGE_LIMIT)}
+        frames.send(connection, Kind.FAILURE, frames.pack(failure))
+
+
+def diagnose(error: BaseException) -> tuple[FailureStage, str]:
+    """Which failure an exception is, and what to say of it: type, text and the candidate's line."""
+    text = said(error)
+    if isinstance(error, SignalError):
+        return error.stage, text
+    message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if line := candidate_line(error):
+        message += f" (line {line})"
+    out_of_memory = isinstance(error, MemoryError) or any(sign in text.lower() for sign in MEMORY_SIGNS)
+    return ("memory" if out_of_memory else "crash"), message
+
+
+def said(error: BaseException) -> str:
+    """The exception's text. Its class may be the candidate's, and so may be its `__str__`."""
+    try:
+        return str(error)[:MESSAGE_LIMIT]
+    except BaseException as fault:
+        return f"its text raises {type(fault).__name__}"
+
+
+def candidate_line(error: BaseException) -> int | None:
+    """The innermost line of candidate code in the traceback: its file is called <signal>."""
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<signal>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def warm_up() -> None:
+    """What costs time or needs files, before any fork. Never a parallel operation: see above."""
+    torch.set_num_threads(1)
+    torch.set_num_interop_threads(1)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    torch.optim.Adam([parameter]).step()  # imports torch._dynamo
+
+
+def main(arguments: list[str]) -> None:
+    control = socket.socket(fileno=int(arguments[0]))
+    settings = json.loads(arguments[1])
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    warm_up()
+    server = Server(control, settings["jobs"], Path(settings["home"]))
+    gc.collect()
+    gc.freeze()  # collections in the workers then leave the shared pages alone
+    server.serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,59 @@
+"""What the model roles are told: jinja2 templates, one file per part, a missing field is an error."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render(name: str, **fields: object) -> str:
+    """The template `name`, such as 'generator/system', with its fields filled in.
+
+    Raises jinja2.UndefinedError where the template uses a field that was not given.
+    """
+    return _environment().get_template(f"{name}.md").render(fields).strip()
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": _number, "fence": _fence, "line": _line, "thin": _thin}
+    return environment
+
+
+def _number(value: float) -> str:
+    """Four significant digits: what a reader needs, at a fraction of the tokens."""
+    return f"{value:.4g}"
+
+
+def _line(text: str) -> str:
+    """Text from outside inside a sentence or a list: it cannot start a heading or a paragraph of its own."""
+    return " ".join(text.split())
+
+
+def _fence(text: str, language: str = "text") -> str:
+    """Text from outside between fences that it cannot close: longer than any run of backticks in it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{text.strip()}\n{ticks}"
+
+
+def _thin(points: tuple[object, ...], count: int) -> list[object]:
+    """At most `count` points, evenly spread, the last one among them."""
+    if len(points) <= count:
+        return list(points)
+    return [points[round((i + 1) * len(points) / count) - 1] for i in range(count)]

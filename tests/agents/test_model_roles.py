@@ -1,0 +1,255 @@
+"""The three roles played by a model: from its answer to records that the graph can trust."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from marlsmith.agents.client import AnswerError, ChatClient
+from marlsmith.agents.critic import ModelCritic, grounded
+from marlsmith.agents.endpoint import parse_model
+from marlsmith.agents.generator import Answer, ModelGenerator, modules, parts_of, proposals, vocabulary
+from marlsmith.agents.validator import ModelValidator
+from marlsmith.schemas import Citation, Code, Diagnosis, Finding, ObservationConfig, RewardConfig
+
+CONFIG = {"reward": {"alpha": 0.25, "terms": [{"kind": "reach", "weight": 2}]}}
+FEATURES = {"observation": {"features": [{"kind": "speed"}]}}
+
+
+def answer(*drafts: dict[str, Any]) -> Answer:
+    return Answer.model_validate({"proposals": list(drafts)})
+
+
+@pytest.fixture
+def client(chat_endpoint: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[ChatClient, Any]]:
+    def make(content: Any, model: str = "good") -> tuple[ChatClient, Any]:
+        if not (callable(content) or isinstance(content, str)):
+            content = json.dumps(content)
+        endpoint = chat_endpoint(content)
+        return ChatClient(parse_model(endpoint.spec(model)), tmp_path / "llm.jsonl", backoff=0.0), endpoint
+
+    return make
+
+
+# ---------------------------------------------------------------- generator
+
+
+def test_code_and_config_become_proposals(client: Any, records: ModuleType) -> None:
+    drafts = [
+        {"kind": "mutate", "parents": ["s1r1c1", "nobody"], "rationale": "a\nb", "code": records.BOTH},
+        {"kind": "crossover", "parents": ["s1r1c1", "s1r1c2"], "rationale": "c", "config": CONFIG},
+        {"kind": "new", "parents": [], "rationale": "d", "config": FEATURES},
+    ]
+    chat, endpoint = client({"proposals": drafts})
+    code, config, features = ModelGenerator(chat).propose(records.full_brief())
+    assert len(endpoint.requests) == 1
+    assert code.signal.reward == code.signal.observation == Code(source=records.BOTH)
+    assert (code.kind, code.parents, code.rationale) == ("mutate", ("s1r1c1",), "a b")
+    assert isinstance(config.signal.reward, RewardConfig)
+    assert config.signal.reward.alpha == 0.25
+    assert (config.kind, config.parents) == ("crossover", ("s1r1c1", "s1r1c2"))
+    assert isinstance(features.signal.observation, ObservationConfig)
+    assert features.signal.reward is None
+
+
+@pytest.mark.parametrize(
+    ("evolve", "reward", "observation"),
+    [("reward", True, False), ("observation", False, True), ("both", True, True)],
+)
+def test_only_the_parts_that_evolve_are_taken(
+    records: ModuleType, evolve: str, reward: bool, observation: bool
+) -> None:
+    brief = records.proposal_brief(evolve=evolve)
+    made, faults = proposals(answer({"code": records.BOTH}, {"config": CONFIG | FEATURES}), brief)
+    assert not faults
+    for proposal in made:
+        assert (proposal.signal.reward is not None) == reward
+        assert (proposal.signal.observation is not None) == observation
+
+
+def test_parts_of_a_module(records: ModuleType) -> None:
+    assert parts_of(records.REWARD) == {"reward"}
+    assert parts_of("def stateEnhance(obs): ...") == {"observation"}
+    assert parts_of("def other(): ...") == frozenset()
+    assert parts_of("def agent_reward(state:") == {"reward", "observation"}  # the checker names the fault
+    assert parts_of("\0") == {"reward", "observation"}
+    assert parts_of("class A:\n def agent_reward(self): ...") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("draft", "changes", "says"),
+    [
+        ({}, {}, "either code or config"),
+        ({"code": "x = 1"}, {}, "defines none of agent_reward"),
+        ({"code": "def agent_reward(state): ..."}, {"signals": "config"}, "code is refused"),
+        ({"code": "def agent_reward(state): ..."}, {"evolve": "observation"}, "nothing of what is wanted"),
+        ({"config": {"reward": {"terms": [{"kind": "magic"}]}}}, {}, "magic"),
+        ({"config": {"reward": {"terms": [{"kind": "reach", "threshold": -1}]}}}, {}, "greater than 0"),
+        (
+            {"config": {"observation": {"scope": "team", "features": [{"kind": "speed"}]}}},
+            {},
+            "scope 'team' is closed",
+        ),
+    ],
+)
+def test_a_draft_that_cannot_be_used_says_why(
+    records: ModuleType, draft: dict[str, Any], changes: dict[str, Any], says: str
+) -> None:
+    made, faults = proposals(answer(draft), records.proposal_brief(**changes))
+    assert not made
+    assert len(faults) == 1
+    assert faults[0].startswith("proposal 1: ")
+    assert says in faults[0]
+
+
+def test_a_faulty_proposal_goes_through_the_repair_turn_and_costs_no_other(client: Any, records: ModuleType) -> None:
+    bad = {"config": {"reward": {"terms": [{"kind": "reach", "weight": 1000}]}}}
+
+    def content(request: dict[str, Any]) -> str:
+        second = CONFIG if len(request["messages"]) > 2 else bad["config"]
+        return json.dumps({"proposals": [{"config": FEATURES}, {"config": second}]})
+
+    chat, endpoint = client(content)
+    assert len(ModelGenerator(chat).propose(records.proposal_brief())) == 2
+    assert "proposal 2: config.reward" in endpoint.requests[1]["messages"][-1]["content"]
+
+    chat, _ = client({"proposals": [{"config": FEATURES}, bad]})  # never mended: the good one stands
+    assert len(ModelGenerator(chat).propose(records.proposal_brief())) == 1
+    chat, _ = client({"proposals": [bad]})
+    with pytest.raises(AnswerError, match=r"no usable proposal: proposal 1: config\.reward"):
+        ModelGenerator(chat).propose(records.proposal_brief())
+
+
+def test_a_repair_pass_gives_one_repair_for_each_rejected_candidate(records: ModuleType) -> None:
+    brief = records.full_brief(rejected=(records.REFUSED, records.REFUSED_TOO), count=2)
+    drafts = [{"config": FEATURES}, {"config": CONFIG, "parents": ["s1r2c1"]}, {"config": FEATURES}]
+    made, _ = proposals(answer(*drafts), brief)
+    assert [(p.kind, p.parents) for p in made] == [("repair", ("s1r2c1",)), ("repair", ("s1r2c2",))]
+    assert made[0].signal.reward is not None
+
+
+def test_lineage_is_what_the_parents_bear_out(records: ModuleType) -> None:
+    drafts = [
+        {"kind": "mutate", "parents": ["nobody"], "config": CONFIG},
+        {"kind": "crossover", "parents": ["s1r1c1", "s1r1c1"], "config": CONFIG},
+        {"kind": "new", "parents": ["s1r1c1"], "config": CONFIG},
+    ]
+    made, _ = proposals(answer(*drafts), records.full_brief())
+    assert [(p.kind, p.parents) for p in made] == [("new", ()), ("mutate", ("s1r1c1",)), ("new", ())]
+
+
+def test_never_more_than_were_asked_for(records: ModuleType) -> None:
+    made, _ = proposals(answer(*[{"config": CONFIG}] * 9), records.proposal_brief(count=2))
+    assert len(made) == 2
+
+
+def test_python_blocks_are_an_answer_at_plain_text(client: Any, records: ModuleType) -> None:
+    first_block, second_block = (f"```python\n{code}```\n" for code in (records.REWARD, records.OBSERVATION))
+    text = f"First idea.\n{first_block}Second, with a {{brace}}.\n{second_block}"
+    chat, _ = client(text, "text-only")
+    first, second = ModelGenerator(chat).propose(records.proposal_brief())
+    assert first.rationale == "First idea."
+    assert isinstance(first.signal.reward, Code)
+    assert "near_own_beacon" in first.signal.reward.source
+    assert second.signal.reward is None
+    assert isinstance(second.signal.observation, Code)
+    assert modules("no code here") is None
+    assert modules("```json\n{}\n```\nthen ```python is unclosed") is None
+
+
+def test_a_bare_list_and_a_fenced_module_are_let_pass(records: ModuleType) -> None:
+    drafts = Answer.model_validate([{"code": f"```python\n{records.REWARD}\n```"}])
+    made, _ = proposals(drafts, records.proposal_brief())
+    assert isinstance(made[0].signal.reward, Code)
+    assert made[0].signal.reward.source.strip() == records.REWARD.strip()
+
+
+def test_the_vocabulary_lists_every_kind_with_its_bounds() -> None:
+    assert len(vocabulary("reward")) == 10
+    assert len(vocabulary("observation")) == 10
+    reach = next(entry for entry in vocabulary("reward") if '"reach"' in entry)
+    assert 'assignment = "nearest" (nearest | optimal | own), threshold = 0.1 (above 0, at most 4)' in reach
+
+
+# ---------------------------------------------------------------- critic
+
+
+def diagnosis(*citations: tuple[str, float], failure: str = "overlap") -> Diagnosis:
+    evidence = tuple(Citation(key=key, value=value) for key, value in citations)
+    return Diagnosis(summary="s", findings=(Finding(failure=failure, evidence=evidence, advice="a"),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "holds"),
+    [
+        ("overlap", 0.375, True),
+        ("overlap", 0.3795, True),  # within 0.005
+        ("overlap", 0.385, False),
+        ("collisions", 40.4, True),  # within 1%
+        ("collisions", 40.5, False),
+        ("invented", 1.0, False),
+    ],
+)
+def test_grounded(records: ModuleType, key: str, value: float, holds: bool) -> None:
+    kept, faults = grounded(diagnosis((key, value)), records.diagnosis_brief().evidence)
+    assert len(kept.findings) == int(holds)
+    assert len(faults) == int(not holds)
+
+
+def test_what_holds_is_kept_and_none_needs_no_evidence(records: ModuleType) -> None:
+    evidence = records.diagnosis_brief().evidence
+    kept, faults = grounded(diagnosis(("overlap", 0.375), ("invented", 1)), evidence)
+    assert [citation.key for citation in kept.findings[0].evidence] == ["overlap"]
+    assert len(faults) == 1
+    assert grounded(diagnosis(failure="none"), evidence) == (diagnosis(failure="none"), [])
+    kept, faults = grounded(diagnosis(), evidence)
+    assert not kept.findings
+    assert faults == ["the finding 'overlap' cites no evidence"]
+
+
+def test_ungrounded_claims_are_sent_back_once_then_dropped(client: Any, records: ModuleType) -> None:
+    good, bad = diagnosis(("overlap", 0.375)), diagnosis(("overlap", 0.9))
+    chat, endpoint = client(lambda r: (bad if len(r["messages"]) == 2 else good).model_dump_json())
+    assert ModelCritic(chat).diagnose(records.diagnosis_brief()) == good
+    assert "'overlap' stands at 0.375, not at 0.9" in endpoint.requests[1]["messages"][-1]["content"]
+
+    chat, endpoint = client(bad.model_dump_json())
+    assert ModelCritic(chat).diagnose(records.diagnosis_brief()).findings == ()
+    assert len(endpoint.requests) == 2
+
+
+# ---------------------------------------------------------------- validator
+
+
+def test_a_review(client: Any, records: ModuleType) -> None:
+    chat, endpoint = client({"approve": False, "reasons": ["idling\x1b[31m pays"]})
+    review = ModelValidator(chat).review(records.review_brief())
+    assert not review.approve
+    assert review.reasons == ("idling [31m pays",)
+    assert "No identical signal was tried" in endpoint.requests[0]["messages"][1]["content"]
+
+
+def test_a_refusal_without_a_reason_is_sent_back(client: Any, records: ModuleType) -> None:
+    chat, endpoint = client({"approve": False})
+    review = ModelValidator(chat).review(records.review_brief())
+    assert (review.approve, review.reasons) == (False, ("the validator gave no reason",))
+    assert len(endpoint.requests) == 2
+
+
+# ---------------------------------------------------------------- who plays whom
+
+
+def test_make_roles_shares_a_client_between_equal_models(tmp_path: Path) -> None:
+    make = pytest.importorskip("marlsmith.agents.make")
+    pytest.importorskip("marlsmith.agents.offline")
+    model = "m@http://localhost:1/v1"
+    roles, clients = make.make_roles(model, "offline", model, tmp_path / "llm.jsonl")
+    assert (roles.generator.name, roles.validator.name) == ("m", "m")
+    assert len(clients) == 1
+    assert make.tokens(clients) == 0
+    assert make.make_roles("offline", "offline", "offline", tmp_path / "llm.jsonl")[1] == []

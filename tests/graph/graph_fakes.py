@@ -1,0 +1,230 @@
+"""Doubles for the graph's tests: an executor with known scores, roles that follow a script, ways to die."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal as signals
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from marlsmith.agents.roles import Roles
+from marlsmith.graph.context import Parts
+from marlsmith.graph.methods import RunSettings, method_from
+from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.marl.config import BranchRequest, TrainConfig
+from marlsmith.marl.executor import Cancelled, Progress
+from marlsmith.marl.statistics import iqm
+from marlsmith.schemas import (
+    Approach,
+    Citation,
+    Diagnosis,
+    DiagnosisBrief,
+    Entity,
+    Evaluation,
+    Failure,
+    Finding,
+    Metric,
+    Proposal,
+    ProposalBrief,
+    Review,
+    ReviewBrief,
+    RewardConfig,
+    Scope,
+    Signal,
+    TaskCard,
+    canonical,
+)
+
+CARD = TaskCard(
+    name="points",
+    description="agents go to targets",
+    agents=2,
+    actions=("stay", "go"),
+    observation_size=4,
+    horizon=25,
+    fields=(),
+    observation=(),
+    entities=(Entity(name="target", count=2, position="target_pos", radius=0.1),),
+    target="target",
+    reach=0.1,
+    collide=0.3,
+    metrics=(Metric(name="coverage", unit="share", meaning="targets reached"),),
+    score="coverage",
+    sparsity="always says something",
+)
+
+
+def weighted(weight: float) -> Signal:
+    return Signal(reward=RewardConfig(terms=(Approach(weight=round(weight, 4)),)))
+
+
+def weight_of(signal: Signal) -> float:
+    return signal.reward.terms[0].weight if isinstance(signal.reward, RewardConfig) else 0.0
+
+
+def proposal(weight: float, *parents: str) -> Proposal:
+    kind = "mutate" if parents else "new"
+    return Proposal(signal=weighted(weight), kind=kind, parents=parents, rationale=f"try {weight:.3f}")
+
+
+class Deadly:
+    """Kills this process, for real and once, when a place is reached: the marker file says which."""
+
+    def __init__(self, marker: Path | None) -> None:
+        self.marker = marker
+
+    def here(self, place: str) -> None:
+        if self.marker is not None and self.marker.exists() and self.marker.read_text() == place:
+            self.marker.unlink()
+            os.kill(os.getpid(), signals.SIGKILL)
+
+
+class FakeExecutor:
+    """The score of a seed is 0.3 + `effect` x weight + a noise of that seed and signal; no training takes place."""
+
+    def __init__(
+        self,
+        workers: int = 2,
+        effect: float = 0.05,
+        noise: float = 0.01,
+        failing: Callable[[BranchRequest], bool] = lambda request: False,
+        unsound: Callable[[Signal], bool] = lambda signal: False,
+        slow: Mapping[str, float] | None = None,
+        log: Path | None = None,
+        deadly: Deadly | None = None,
+    ) -> None:
+        self.workers, self.effect, self.noise = workers, effect, noise
+        self.failing, self.unsound, self.slow = failing, unsound, dict(slow or {})
+        self.log, self.deadly = log, deadly or Deadly(None)
+        self.trained: list[BranchRequest] = []
+        self.closed = threading.Event()
+        self.training = threading.Event()
+
+    def check(self, signal: Signal, task: str, scope: Scope) -> list[Failure]:
+        return [Failure(stage="dynamic", message="not a number")] if self.unsound(signal) else []
+
+    def train(
+        self,
+        request: BranchRequest,
+        signal: Signal,
+        directory: Path,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Evaluation:
+        self.deadly.here(f"train:{request.branch}")
+        self.training.set()
+        if self.closed.wait(self.slow.get(request.branch, 0.0)) or self.closed.is_set():
+            raise Cancelled(request.branch)
+        steps = request.train.steps
+        if progress is not None:
+            done = Progress(branch=request.branch, steps=steps, total=steps)
+            reporter = threading.Thread(target=progress, args=(done,))  # as a worker pool would
+            reporter.start()
+            reporter.join()
+        self.trained.append(request)
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write(request.branch + "\n")
+        common = {"candidate": request.candidate, "branch": request.branch, "seeds": request.seeds, "steps": steps}
+        if self.failing(request):
+            return Evaluation(**common, error=Failure(stage="crash", message="it crashed"))
+        scores = tuple(self._score(seed, signal) for seed in request.seeds)
+        (directory / "checkpoint.safetensors").write_bytes(request.branch.encode())
+        return Evaluation(
+            **common,
+            score=iqm(scores),
+            scores=scores,
+            interval=(min(scores), max(scores)),
+            metrics={"coverage": iqm(scores)},
+            behaviour={"idle": 0.25},
+        )
+
+    def _score(self, seed: int, signal: Signal) -> float:
+        draw = random.Random(f"{seed}{canonical(signal)}").gauss(0, self.noise)
+        return 0.3 + self.effect * weight_of(signal) + draw
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class ScriptedGenerator:
+    """Follows `script` by (round, attempt); otherwise proposes weights drawn from the brief's seed."""
+
+    name = "scripted generator"
+
+    def __init__(
+        self,
+        script: Mapping[tuple[int, int], Sequence[Proposal] | Exception] | None = None,
+        deadly: Deadly | None = None,
+    ) -> None:
+        self.script, self.deadly = dict(script or {}), deadly or Deadly(None)
+        self.briefs: list[ProposalBrief] = []
+
+    def propose(self, brief: ProposalBrief) -> list[Proposal]:
+        self.deadly.here(f"propose:{brief.round}")
+        self.briefs.append(brief)
+        answer = self.script.get((brief.round, brief.attempt))
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is not None:
+            return list(answer)
+        draw = random.Random(brief.seed)
+        parents = [elite.candidate.id for elite in brief.elites[:1]]
+        return [proposal(draw.uniform(1, 3), *parents) for _ in range(brief.count)]
+
+
+class ScriptedCritic:
+    name = "scripted critic"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.briefs: list[DiagnosisBrief] = []
+
+    def diagnose(self, brief: DiagnosisBrief) -> Diagnosis:
+        self.briefs.append(brief)
+        if self.error is not None:
+            raise self.error
+        key, value = next(iter(brief.evidence.items()))
+        finding = Finding(failure="precision", evidence=(Citation(key=key, value=value),), advice="closer")
+        return Diagnosis(summary="not precise", findings=(finding,))
+
+
+class ScriptedValidator:
+    name = "scripted validator"
+
+    def __init__(self, vetoes: Sequence[str] = (), error: Exception | None = None) -> None:
+        self.vetoes, self.error = vetoes, error
+
+    def review(self, brief: ReviewBrief) -> Review:
+        if self.error is not None:
+            raise self.error
+        veto = brief.candidate.id in self.vetoes
+        return Review(approve=not veto, reasons=("it pays for standing still",) if veto else ())
+
+
+def make_settings(**changes: object) -> RunSettings:
+    train = TrainConfig(steps=100)
+    overrides = {key: changes.pop(key) for key in list(changes) if key not in RunSettings.model_fields}
+    settings = {"task": "points", "method": method_from("lero", overrides), "train": train, "workers": 2}
+    return RunSettings.model_validate(settings | changes)
+
+
+class Equipment:
+    """An `equip` that keeps hold of what it made."""
+
+    def __init__(
+        self,
+        executor: FakeExecutor | None = None,
+        generator: ScriptedGenerator | None = None,
+        critic: ScriptedCritic | None = None,
+        validator: ScriptedValidator | None = None,
+    ) -> None:
+        self.executor = executor or FakeExecutor()
+        self.generator = generator or ScriptedGenerator()
+        self.critic = critic or ScriptedCritic()
+        self.validator = validator or ScriptedValidator()
+
+    def __call__(self, directory: RunDirectory) -> Parts:
+        roles = Roles(self.generator, self.critic, self.validator)
+        return Parts(CARD, roles, self.executor, lambda signal, card: f"# {canonical(signal)}\n", lambda: 7)

@@ -1,0 +1,348 @@
+"""The static allowlist: hostile code is refused with line and remedy, honest code of any style passes."""
+
+from __future__ import annotations
+
+import ast
+import time
+
+import pytest
+
+from marlsmith.marl.signals.static import check_source, defined_functions, parse, require_functions
+from marlsmith.schemas import SignalError
+
+FIELDS = frozenset({"obs", "prev_obs", "action", "reward", "time", "gamma", "prev"}) | {
+    "agent_pos", "agent_vel", "landmark_pos", "goal", "message",
+}  # fmt: skip
+
+HEAD = "import torch\nimport numpy as np\nimport math\nimport torch.nn.functional as F\n"
+
+# Each stands in the body of a function, after HEAD.
+HOSTILE_BODIES = [
+    # modules reachable from modules
+    "torch.os.system('id')",
+    "torch.sys.modules['os']",
+    "torch.builtins.open('/etc/passwd')",
+    "torch.importlib.import_module('os')",
+    "torch.ctypes.CDLL(None)",
+    "np.f2py.subprocess.run('id')",
+    "np.lib.npyio.os",
+    "F.torch.os",
+    "math.__loader__",
+    # files, hooks, code
+    "torch.load('x')",
+    "torch.save(x, 'y')",
+    "np.load('x', allow_pickle=True)",
+    "np.fromfile('/etc/passwd')",
+    "np.ctypeslib.load_library('c', '/')",
+    "x.tofile('y')",
+    "x.register_hook(print)",
+    "torch.compile(f)",
+    "torch.hub.load('a', 'b')",
+    "torch.utils.cpp_extension",
+    "torch.set_default_dtype(torch.float64)",
+    "torch.set_num_threads(64)",
+    "torch.jit.script(f)",
+    "torch.Tensor.__init__",
+    # randomness and memory that was never written
+    "torch.rand(3)",
+    "torch.manual_seed(0)",
+    "np.random.rand(3)",
+    "F.dropout(x)",
+    "x.bernoulli()",
+    "torch.empty(3)",
+    "torch.Tensor(3)",
+    # modules as values
+    "m = torch",
+    "f(torch)",
+    "[np][0]",
+    "getattr(torch, 'os')",
+    "t = torch.nn",
+    "lambda m=torch: m",
+    # attributes by name, underscores
+    "x.__class__",
+    "().__class__.__base__.__subclasses__()",
+    "f.__globals__",
+    "state._fields",
+    "getattr(x, '__class__')",
+    "getattr(x, '_' + '_class__')",
+    "getattr(x, name)",
+    "getattr(*pair)",
+    "g = getattr",
+    "list(map(getattr, [x], ['a']))",
+    "hasattr(x, '__class__')",
+    "'{0.__class__}'.format(x)",
+    "str.format('{0.__class__}', x)",
+    "f'{x.__class__}'",
+    "f'{eval(x)}'",
+    # builtins
+    "eval('1')",
+    "exec('1')",
+    "open('/etc/passwd')",
+    "__import__('os')",
+    "__builtins__",
+    "globals()",
+    "type(x)",
+    "vars(x)",
+    "super()",
+    "compile('1', '', 'exec')",
+    "breakpoint()",
+    "setattr(x, 'a', 1)",
+    # writes that reach outside
+    "x.add_(1)",
+    "state.obs.zero_()",
+    "torch.relu_(x)",
+    "F.relu(x, inplace=True)",
+    "torch.add(x, 1, out=state.obs)",
+    "state.obs = x",
+    "state.obs += x",
+    "state.obs[:, 0] = 1.0",
+    "f.cache = 1",
+    "x.data[:] = 0",
+    "x.numpy()",
+    "torch = x",
+    "np = 1",
+    "F = 1",
+    "getattr = 1",
+    "eval = 1",
+    "(eval := 1)",
+    # statements
+    "while True: pass",
+    "global counter",
+    "class A: pass",
+    "yield x",
+    "try: pass\n    except: pass",
+    "raise ValueError('x')",
+    "del x",
+    "with open('x') as f: pass",
+    "with torch.enable_grad(): pass",
+    "with torch.no_grad() as g: pass",
+    "match x:\n        case object(__class__=c): pass",
+    "import os",
+    "import os.path as torch2",
+    "import torch.utils.data",
+    "from torch import os",
+    "from torch import *",
+    "from torch.utils import data",
+    "from . import x",
+    "from os import system",
+    "import itertools",
+    "from scipy.optimize import linear_sum_assignment",
+    "import numpy as torch",
+    "undefined_helper(x)",
+    "ｔｏｒｃｈ.zeros(1)",
+    "ℯval = 1",
+    "x.ｓum()",
+    "return x.mystery_method()",
+]
+
+HOSTILE_MODULES = [
+    "@staticmethod\ndef f(x):\n    return x\n",
+    "import torch\n@torch.compile()\ndef f(x):\n    return x\n",
+    "import torch\n@torch.no_grad\ndef f(x):\n    return x\n",
+    "async def f(x):\n    return x\n",
+    "def f(eval):\n    return eval\n",
+    "def torch(x):\n    return x\nimport torch\n",
+    "def open(x):\n    return x\n",
+    "def f(*, __class__):\n    return 1\n",
+    "if __name__ == '__main__':\n    pass\n",
+    "def f(x):\n  return\n return\n",
+    "return 1\n",
+    "def f(x):\n    break\n",
+    "x = 1\0",
+    "x = '\ud800'\n",
+    "# coding: utf-7\n+AF8AXw-import+AF8AXw-('os')\n",
+    "x = " + "(" * 5000 + ")" * 5000,
+    "x = " + "-" * 90_000 + "1",
+    "x = 1" + " + 1" * 24_000,
+    "x = [0]\nx" + "[0]" * 30_000,
+    "#" * 100_001,
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE_BODIES)
+def test_hostile_body_is_refused(body: str) -> None:
+    source = f"{HEAD}def f(x, state, name, pair):\n    {body}\n"
+    with pytest.raises(SignalError) as caught:
+        check_source(source, FIELDS)
+    message = str(caught.value)
+    assert caught.value.stage == "static"
+    assert message.startswith("line ")
+    assert "is not allowed: " in message or "syntax error" in message
+
+
+@pytest.mark.parametrize("source", HOSTILE_MODULES, ids=lambda source: ascii(source[:24]))
+def test_hostile_module_is_refused(source: str) -> None:
+    with pytest.raises(SignalError) as caught:
+        check_source(source, FIELDS)
+    assert caught.value.stage == "static"
+    assert ": " in str(caught.value)
+
+
+SIMPLE_SPREAD = '''
+"""Cover every landmark, keep apart."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+ALPHA = 0.6
+SCOPE = "own"
+REACH: float = 0.1
+ORDERS = torch.tensor([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """[B, N, M] between every a and every b."""
+    return torch.cdist(a, b)
+
+
+def agent_reward(state) -> dict[str, Tensor]:
+    d = distances(state.agent_pos, state.landmark_pos)
+    total = torch.stack([d[:, torch.arange(3), order].sum(-1) for order in ORDERS], dim=-1)
+    target = ORDERS[total.argmin(-1)]
+    own = d.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    before = distances(state.prev.agent_pos, state.prev.landmark_pos).gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    between = distances(state.agent_pos, state.agent_pos) + 10.0 * torch.eye(state.agent_pos.shape[1])
+    return {"approach": -own, "progress": before - own, "collision": -(between < 0.3).float().sum(-1)}
+
+
+def global_reward(state) -> Tensor:
+    d = distances(state.agent_pos, state.landmark_pos)
+    return (d.amin(dim=1) < REACH).float().mean(dim=-1)
+
+
+@torch.no_grad()
+def enhance_observation(obs: Tensor) -> Tensor:
+    offsets = obs[..., 4:10].reshape(*obs.shape[:-1], 3, 2)
+    d = offsets.norm(dim=-1)
+    return torch.cat([d, torch.nn.functional.softmax(-d, dim=-1)], dim=-1)
+'''
+
+LERO_STYLE = """
+import numpy as np
+
+def agent_reward(self, agent, world):
+    dists = [np.sqrt(np.sum(np.square(agent.state.p_pos - l.state.p_pos))) for l in world.landmarks]
+    rew = -min(dists)
+    for other in world.agents:
+        if other is not agent and agent.collide:
+            delta = other.state.p_pos - agent.state.p_pos
+            if np.linalg.norm(delta) < other.size + agent.size:
+                rew -= 1.0
+    return float(rew)
+
+def global_reward(self, world):
+    rew = 0
+    for landmark in world.landmarks:
+        rew -= min(np.linalg.norm(a.state.p_pos - landmark.state.p_pos) for a in world.agents)
+    return rew
+"""
+
+HONEST_MODULES = [SIMPLE_SPREAD, LERO_STYLE]
+
+HONEST_BODIES = [
+    "return torch.linalg.norm(x, dim=-1)",
+    "return torch.linalg.vector_norm(state.agent_vel, dim=-1)",
+    "return torch.nn.functional.softmax(x, dim=-1)",
+    "return F.relu(x) + F.one_hot(state.goal, 3).float()",
+    "return torch.where(x > 0, x, torch.zeros_like(x))",
+    "return torch.einsum('bnd,bmd->bnm', x, x)",
+    "batch, agents = state.agent_pos.shape[0], state.agent_pos.shape[1]\n    return x.view(batch, agents)",
+    "reward = torch.zeros(x.shape[0], 3)\n    reward[:, 0] = 1.0\n    reward[..., 1:] += x\n    return reward",
+    "total = 0.0\n    for i in range(3):\n        total = total + x[:, i]\n    return total",
+    "total = x\n    total *= 2\n    return total",
+    "return {'near': x.mean(-1), 'far': -x.amax(dim=-1)}",
+    "terms = {}\n    terms['a'] = x\n    return sum(terms.values())",
+    "return torch.stack([x[:, i] for i in range(x.shape[1]) if i != 0], dim=1)",
+    "parts = []\n    for i, part in enumerate(x.unbind(1)):\n        parts.append(part * i)\n    return parts",
+    "scale = lambda d, s=0.3: torch.exp(-d / s)\n    return scale(x)",
+    "id, input, sum = x[:, 0], x[:, 1], x[:, 2]\n    return id + input + sum",
+    "def inner(y):\n        return y.clamp(min=0.0, max=1.0)\n    return inner(x)",
+    "values, indices = x.min(dim=-1)\n    return values + x.topk(2).values.sum(-1)",
+    "return x.max(dim=1).values.unsqueeze(-1).expand_as(x)",
+    "if (n := x.shape[-1]) > 2:\n        return x[..., :2]\n    return x * n",
+    "with torch.no_grad():\n        y = x.detach().clone()\n    return y",
+    "assert x.dim() == 2, f'{x.shape} has {x.dim():d} dimensions'\n    return x",
+    "goal = getattr(state, 'goal', None)\n    return x if goal is None else goal",
+    "return state.prev.agent_pos - state.agent_pos if hasattr(state, 'prev') else x",
+    "return torch.as_tensor(np.array([math.pi, np.inf]), dtype=torch.float32, device=x.device)",
+    "mask = ~torch.eye(3, dtype=torch.bool)\n    return x[mask].masked_fill(x > 1e3, float('inf'))",
+    "_, order = torch.sort(x, dim=-1, descending=True)\n    return order",
+    "return -x.pow(2).sum(-1, keepdim=True).sqrt().nan_to_num()",
+    "a, *rest = [x, x, x]\n    return torch.stack([a, *rest]).mean(0)",
+    "return max(float(x.sum()), 0.0) if isinstance(x, torch.Tensor) else abs(int(x))",
+    "kw = {'dim': -1}\n    return x.sum(**kw)",
+    "eps = torch.finfo(x.dtype).eps\n    return x / (x.norm() + eps)",
+    "# Distanz: Φ(s') − Φ(s), in Metern\n    return 'Überdeckung →', x",
+    "from torch import linalg as LA\n    return LA.norm(x)",
+    "return sorted([3, 1], key=lambda v: -v), list(reversed(range(3))), list(zip([1], [2]))",
+    "return x.type(torch.float32).to(torch.float64).float()",
+    "return x @ x.mT, x.T if x.ndim == 2 else x.transpose(-1, -2)",
+    "pass",
+]
+
+
+@pytest.mark.parametrize("source", HONEST_MODULES, ids=["simple_spread", "lero"])
+def test_honest_module_passes(source: str) -> None:
+    require_functions(check_source(source, FIELDS))
+
+
+@pytest.mark.parametrize("body", HONEST_BODIES)
+def test_honest_body_passes(body: str) -> None:
+    check_source(f"{HEAD}def f(x, state):\n    {body}\n", FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("while True: pass", "line 6: a while loop is not allowed: use a for loop with a fixed range"),
+        ("import itertools", "line 6: import itertools is not allowed: write the permutations out as a tensor"),
+        ("return state.agent_poss", "line 6: .agent_poss is not allowed: did you mean agent_pos?"),
+        ("return torch.sotfmax(x)", "line 6: torch.sotfmax is not allowed: did you mean softmax?"),
+        ("x.add_(1)", "line 6: .add_ is not allowed: it works in place, use .add and its result"),
+        ("return rewrad(x)", "line 6: rewrad, which is defined nowhere, is not allowed: define or import it"),
+        ("return torch.empty(3)", "line 6: torch.empty is not allowed: use torch.zeros"),
+        ("def f(:", "line 6: syntax error, invalid syntax: correct it"),
+    ],
+)
+def test_message_names_line_fault_and_remedy(body: str, message: str) -> None:
+    with pytest.raises(SignalError) as caught:
+        check_source(f"{HEAD}def f(x, state):\n    {body}\n", FIELDS)
+    assert str(caught.value) == message
+
+
+def test_five_problems_in_order_of_lines() -> None:
+    source = "import torch\n" + "".join(f"x{i} = torch.bad{i}\n" for i in range(9))
+    with pytest.raises(SignalError) as caught:
+        check_source(source, FIELDS)
+    lines = [problem.partition(":")[0] for problem in str(caught.value).split("; ")]
+    assert lines == [f"line {number}" for number in range(2, 7)]
+
+
+def test_state_fields_are_the_tasks() -> None:
+    source = "def agent_reward(state):\n    return state.altitude\n"
+    check_source(source, frozenset({"altitude"}))
+    with pytest.raises(SignalError, match="altitude"):
+        check_source(source, FIELDS)
+
+
+def test_defined_functions_are_the_top_level_ones() -> None:
+    tree = parse("def a(x, /, y, *, z): pass\ndef b():\n    def c(): pass\n")
+    assert defined_functions(tree) == {"a": 2, "b": 0}
+
+
+def test_a_module_without_entry_point_is_refused() -> None:
+    with pytest.raises(SignalError, match="defines none of agent_reward"):
+        require_functions(ast.parse("def reward(state): return 0\nagent_reward = 1"))
+
+
+def test_a_check_takes_about_a_millisecond() -> None:
+    check_source(SIMPLE_SPREAD, FIELDS)
+    best = min(_seconds(SIMPLE_SPREAD) for _ in range(20))
+    assert best < 5e-3, f"{best * 1e3:.2f} ms"
+
+
+def _seconds(source: str) -> float:
+    start = time.perf_counter()
+    check_source(source, FIELDS)
+    return time.perf_counter() - start

@@ -1,0 +1,154 @@
+"""Training learns, repeats itself exactly, and goes on bit for bit from a checkpoint."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from marlsmith.marl.checkpoint import pack, unpack
+from marlsmith.marl.config import TrainConfig
+from marlsmith.marl.signals.program import build_program
+from marlsmith.marl.tasks import make_task
+from marlsmith.marl.trainer import Trainer
+from marlsmith.schemas import (
+    NATIVE,
+    Approach,
+    Code,
+    ObservationConfig,
+    Reach,
+    RewardConfig,
+    Signal,
+    SignalError,
+    TargetOffset,
+    UserError,
+)
+
+TASK = make_task("mpe/simple_spread")
+GOOD = Signal(
+    reward=RewardConfig(terms=(Approach(assignment="optimal"), Reach(assignment="optimal"))),
+    observation=ObservationConfig(features=(TargetOffset(assignment="optimal"),)),
+)
+SHORT = TrainConfig(steps=1000, environments=8, epochs=2)
+WITH_HISTORY = Signal(
+    observation=Code(source="def enhance_observation(obs, history):\n    return history[:, -1] - history[:, -2]\n")
+)
+
+
+def trainer(signal: Signal = NATIVE, config: TrainConfig = SHORT, seeds: tuple[int, ...] = (1, 2)) -> Trainer:
+    return Trainer(TASK, None if signal.is_native else build_program(signal, TASK.card), config, seeds)
+
+
+def trained(signal: Signal, steps: int, config: TrainConfig = SHORT, seeds: tuple[int, ...] = (1, 2)) -> Trainer:
+    made = trainer(signal, config, seeds)
+    while made.steps < steps:
+        made.advance()
+    return made
+
+
+def bits(made: Trainer) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in made.tensors()}
+
+
+def assert_equal_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for name, tensor in a.items():
+        assert torch.equal(tensor, b[name]), name
+
+
+@pytest.mark.parametrize("signal", [NATIVE, GOOD], ids=["native", "good"])
+def test_same_seed_same_numbers(signal: Signal) -> None:
+    assert_equal_bits(bits(trained(signal, 600)), bits(trained(signal, 600)))
+
+
+def test_another_seed_other_numbers() -> None:
+    one, other = bits(trained(NATIVE, 200, seeds=(1,))), bits(trained(NATIVE, 200, seeds=(2,)))
+    assert not torch.equal(one["actor.0.weight"], other["actor.0.weight"])
+
+
+def test_candidates_meet_the_same_states_and_noise() -> None:
+    """Common random numbers: what differs between two candidates is what they do, not their luck."""
+    native, good = trainer(NATIVE), trainer(GOOD)
+    for name, value in native.state.items():
+        assert torch.equal(value, good.state[name])
+    native.advance(), good.advance()
+    for name in ("resets", "actions"):
+        for one, other in zip(native.streams[name], good.streams[name], strict=True):
+            assert torch.equal(one.get_state(), other.get_state())
+
+
+@pytest.mark.parametrize("minibatches", [1, 3])
+@pytest.mark.parametrize("signal", [NATIVE, GOOD, WITH_HISTORY], ids=["native", "good", "history"])
+def test_a_loaded_checkpoint_goes_on_bit_for_bit(signal: Signal, minibatches: int) -> None:
+    config = SHORT.model_copy(update={"minibatches": minibatches})
+    whole = trained(signal, 800, config)
+    half = trained(signal, 400, config)
+    saved, about = unpack(pack(half.tensors(), {"steps": 400}))
+    assert about == {"steps": 400}
+    rest = trainer(signal, config, seeds=(1, 2))
+    rest.load(saved)
+    while rest.steps < 800:
+        rest.advance()
+    assert_equal_bits(bits(whole), bits(rest))
+
+
+def test_a_checkpoint_may_be_taken_in_the_middle_of_an_episode() -> None:
+    config = SHORT.model_copy(update={"rollout": 10})
+    whole, half = trained(GOOD, 480, config), trained(GOOD, 240, config)
+    rest = trainer(GOOD, config)
+    rest.load(unpack(pack(half.tensors(), {}))[0])
+    while rest.steps < 480:
+        rest.advance()
+    assert_equal_bits(bits(whole), bits(rest))
+
+
+def test_a_damaged_checkpoint_is_said_to_be_one() -> None:
+    data = pack(trainer().tensors(), {})
+    for damaged in (data[:100], b"", b"\xff" * 64, data[:-10]):
+        with pytest.raises(UserError, match="damaged"):
+            unpack(damaged)
+
+
+def test_a_good_signal_teaches_what_the_native_reward_does_not() -> None:
+    """The whole loop on real training: LERO's 30,000 steps, two seeds."""
+    config = TrainConfig()
+    scores = {}
+    for name, signal in (("native", NATIVE), ("good", GOOD)):
+        episodes = trained(signal, 30_000, config).evaluate(50, seed=5)
+        scores[name] = TASK.metrics(episodes)["coverage"].mean(-1)
+    assert (scores["native"] < 0.35).all(), scores
+    assert (scores["good"] > 0.85).all(), scores
+
+
+def test_term_statistics_cover_the_named_terms() -> None:
+    made = trained(GOOD, 1000)
+    terms = made.term_statistics()
+    assert set(terms) == {"approach_optimal", "reach_optimal_0_1"}
+    assert sum(term.share for term in terms.values()) == pytest.approx(1.0)
+    assert terms["approach_optimal"].mean < 0 <= terms["reach_optimal_0_1"].mean
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def global_reward(state):\n    return torch.log(0.4 - state.training_progress)", "reward became NaN"),
+        (
+            "def enhance_observation(obs):\n    return torch.sqrt(1.2 - obs[..., 2:3].abs())",
+            "enhance_observation returned NaN",
+        ),
+    ],
+)
+def test_nan_in_the_middle_of_training_is_the_candidates_fault(source: str, message: str) -> None:
+    code = Code(source=f"import torch\n{source}\n")
+    signal = Signal(reward=code) if "reward" in source else Signal(observation=code)
+    with pytest.raises(SignalError, match=message):
+        trained(signal, 1000)
+
+
+def test_evaluation_is_the_same_for_every_member_and_never_touches_training() -> None:
+    made = trained(GOOD, 400)
+    before = bits(made)
+    episodes = made.evaluate(20, seed=3)
+    assert torch.equal(episodes.state["agent_pos"][0, 0], episodes.state["agent_pos"][0, 1])
+    again = made.evaluate(20, seed=3)
+    assert torch.equal(episodes.reward, again.reward)
+    assert_equal_bits(before, bits(made))

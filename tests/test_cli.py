@@ -1,0 +1,298 @@
+"""The command line: contracts of DESIGN section 8, and one clear sentence with exit 2 for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from marlsmith.cli import app
+
+SMALL = ["--steps", "400", "--episodes", "4", "--seeds", "2", "--confirm-seeds", "2"]
+SMALL += ["--rounds", "2", "--candidates", "1"]
+GOOD = {
+    "terms": [{"kind": "approach", "assignment": "optimal"}],
+    "features": [{"kind": "target_offset", "assignment": "optimal"}],
+}
+
+
+def marlsmith(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def refused(result: Result, *words: str) -> None:
+    """Exit 2, one sentence on stderr, no traceback, nothing on stdout."""
+    assert result.exit_code == 2, result.output
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert result.stderr.startswith("marlsmith: ")
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in result.stderr, result.stderr
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory that must stay empty."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    yield tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_unknown_task(here: Path, command: str) -> None:
+    refused(marlsmith(command, "--task", "mpe/simple_sprad"), "no task 'mpe/simple_sprad'", "mpe/simple_spread")
+
+
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_unknown_algorithm(here: Path, command: str) -> None:
+    refused(marlsmith(command, "--algorithm", "mapo"), "no algorithm 'mapo'", "mappo")
+
+
+@pytest.mark.parametrize("role", ["--generator", "--critic", "--validator"])
+def test_unknown_role(here: Path, role: str) -> None:
+    refused(marlsmith("run", role, "offlin"), "offlin", "MODEL@BASE_URL", "OPENAI_API_KEY")
+
+
+@pytest.mark.parametrize("role", ["--generator", "--critic", "--validator"])
+def test_dead_endpoint(here: Path, role: str) -> None:
+    refused(marlsmith("run", role, "model@http://127.0.0.1:9/v1"), "127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--method", "leroo", "lero"),
+        ("--evolve", "all", "evolve"),
+        ("--scope", "world", "scope"),
+        ("--selection", "best", "selection"),
+        ("--signals", "code", "signals"),
+    ],
+)
+def test_unknown_settings(here: Path, option: str, value: str, words: str) -> None:
+    refused(marlsmith("run", option, value), words)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "--rounds", "0"], ["run", "--steps", "x"], ["train", "--seeds", "0"], ["fly"], ["run", "--fly"]],
+)
+def test_usage_errors_exit_with_two(here: Path, arguments: list[str]) -> None:
+    result = marlsmith(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_a_run_directory_that_exists(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("keep")
+    refused(marlsmith("run", "--out", tmp_path / "run"), "exists")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("command", ["resume", "show"])
+def test_what_is_not_a_run(here: Path, command: str) -> None:
+    refused(marlsmith(command, here), "not a run")
+    refused(marlsmith(command, here / "nowhere"), "not a run")
+
+
+def test_a_run_directory_that_cannot_be_made(here: Path) -> None:
+    refused(marlsmith("run", "--out", "/proc/marlsmith-run"), "/proc has 0 MB free")
+    refused(marlsmith("train", "--out", "/proc/marlsmith-run", "--steps", "200"), "/proc/marlsmith-run")
+
+
+BAD_SIGNALS = {
+    "does_not_parse.py": ("def agent_reward(state:", "line 1"),
+    "no_function.py": ("def reward(state):\n    return state.reward", "agent_reward"),
+    "wrong_shape.py": ("def agent_reward(state):\n    return state.reward[:, :2]", "shape"),
+    "nan.py": ("def agent_reward(state):\n    return state.reward / (state.reward - state.reward)", "NaN"),
+    "raises.py": ("def agent_reward(state):\n    return state.nothing", "nothing"),
+    "not_utf8.py": ("\udcff", "UTF-8"),
+    "never_returns.py": (
+        "def agent_reward(state):\n    for i in range(10**15):\n        x = i * i\n    return state.reward",
+        "",
+    ),
+    "config.json": ('{"terms": [{"kind": "fly"}]}', "fly"),
+    "list.json": ("[1, 2]", "object"),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in BAD_SIGNALS if name != "never_returns.py"])
+def test_a_bad_signal_is_refused_before_it_is_trained(tmp_path: Path, name: str) -> None:
+    source, word = BAD_SIGNALS[name]
+    (tmp_path / name).write_bytes(source.encode("utf-8", "surrogateescape"))
+    refused(marlsmith("train", "--signal", tmp_path / name), name, word)
+
+
+def test_a_signal_file_that_is_missing(here: Path) -> None:
+    refused(marlsmith("train", "--signal", "gone.py"), "gone.py", "no such file")
+    refused(marlsmith("check", "gone.py"), "gone.py")
+
+
+def test_a_signal_that_never_returns_is_killed(tmp_path: Path) -> None:
+    file = tmp_path / "never_returns.py"
+    file.write_text(BAD_SIGNALS[file.name][0])
+    began = time.monotonic()
+    refused(marlsmith("train", "--signal", file), "timeout")
+    assert time.monotonic() - began < 30
+
+
+# ---------------------------------------------------------------- check
+
+
+def test_check_prints_one_object_per_file(tmp_path: Path) -> None:
+    names = ["good.json", *(name for name in BAD_SIGNALS if name != "never_returns.py")]
+    (tmp_path / "good.json").write_text(json.dumps(GOOD))
+    for name, (source, _) in BAD_SIGNALS.items():
+        (tmp_path / name).write_bytes(source.encode("utf-8", "surrogateescape"))
+    result = marlsmith("check", *(tmp_path / name for name in names), "--task", "mpe/simple_spread", "--json")
+    assert result.exit_code == 1
+    said = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [Path(one["file"]).name for one in said] == names
+    for one in said:
+        assert set(one) == {"file", "accepted", "stage", "problems"}
+        assert one["accepted"] == (Path(one["file"]).name == "good.json") == (one["problems"] == [])
+        assert one["stage"] in ({None} if one["accepted"] else {"static", "dynamic", "crash"})
+    assert marlsmith("check", tmp_path / "good.json").exit_code == 0
+
+
+def test_check_enforces_the_scope(tmp_path: Path) -> None:
+    file = tmp_path / "team.py"
+    file.write_text('SCOPE = "team"\ndef enhance_observation(obs):\n    return obs.roll(1, 1)\n')
+    assert marlsmith("check", file).exit_code == 1
+    assert marlsmith("check", file, "--scope", "team").exit_code == 0
+    refused(marlsmith("check", file, "--scope", "all"), "scope")
+
+
+# ---------------------------------------------------------------- train
+
+
+def test_train_keeps_its_contract(tmp_path: Path) -> None:
+    (tmp_path / "good.json").write_text(json.dumps(GOOD))
+    arguments = ["train", "--task", "mpe/simple_spread", "--algorithm", "mappo", "--steps", "800", "--seeds", "3"]
+    kept = tmp_path / "kept"
+    result = marlsmith(*arguments, "--signal", tmp_path / "good.json", "--out", kept, "--json")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert set(said) == {"score", "scores", "interval", "metrics", "steps_per_second", "seconds"}
+    assert len(said["scores"]) == 3
+    assert said["interval"][0] <= said["score"] <= said["interval"][1]
+    assert set(said["metrics"]) == {"coverage", "final_coverage", "collisions", "native_return"}
+    assert said["score"] == said["metrics"]["coverage"]
+    assert [path.name for path in kept.iterdir()] == ["checkpoint.safetensors"]
+    again = json.loads(marlsmith(*arguments, "--signal", tmp_path / "good.json", "--json").stdout)
+    assert again["scores"] == said["scores"]
+    assert again["metrics"] == said["metrics"]
+
+
+# ---------------------------------------------------------------- tasks, graph, show, run
+
+
+def test_tasks_and_graph(here: Path) -> None:
+    assert "mpe/simple_spread" in marlsmith("tasks").stdout
+    card = json.loads(marlsmith("tasks", "mpe/simple_spread", "--json").stdout)
+    assert card["score"] == "coverage"
+    shown = marlsmith("tasks", "mpe/simple_spread").stdout
+    for field in ("agent_pos", "landmark_pos", "[10:14]", "final_coverage"):
+        assert field in shown
+    drawn = marlsmith("graph").stdout
+    for node in ("start_stage", "diagnose", "propose", "check", "branch", "judge", "approve", "promote", "finish"):
+        assert node in drawn
+
+
+def test_run_show_resume(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = marlsmith("run", *SMALL, "--out", out, "--json")
+    assert result.exit_code == 0, result.output
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "run_started"
+    assert kinds[-1] == "finished"
+    for kind in ("diagnosis", "proposal", "check", "tool_call", "tool_result", "judged"):
+        assert kind in kinds
+    last = events[-1]
+    assert last["run"] == str(out)
+    for side in ("native", "best"):
+        assert {"score", "scores", "interval", "metrics"} <= set(last[side])
+        assert len(last[side]["scores"]) == 2
+    assert set(last["gain"]) == {"mean", "interval"}
+    # control and 2 candidates with 2 seeds, then 2 finalists with 2 fresh seeds; 400 steps each
+    assert last["environment_steps"] == (3 * 2 + 2 * 2) * 400
+    assert last["tokens"] == 0
+    for name in ("run.toml", "graph.sqlite", "events.jsonl", "candidates", "branches", "main"):
+        assert (out / name).exists()
+
+    shown = marlsmith("show", out)
+    assert shown.exit_code == 0
+    for words in ("critic", "generator", "validator", "train_branch", "s1r1c1", "native", "result"):
+        assert words in shown.stdout
+    picture = tmp_path / "trace.svg"
+    assert marlsmith("show", out, "--svg", picture).exit_code == 0
+    assert picture.read_text().startswith("<svg")
+    refused(marlsmith("show", out, "--svg", tmp_path / "no" / "trace.svg"), "cannot write")
+
+    resumed = marlsmith("resume", out, "--json")
+    assert resumed.exit_code == 0
+    assert [json.loads(line)["event"] for line in resumed.stdout.splitlines()] == ["finished"]
+    refused(marlsmith("run", "--out", out), "exists", "marlsmith resume")
+
+
+def test_approval_waits_for_a_person(tmp_path: Path) -> None:
+    """With every promotion asked for: exit 10 until somebody answers. A margin of -1 lets anything pass the gate."""
+    out = tmp_path / "run"
+    from marlsmith.graph.methods import PRESETS
+
+    easy = PRESETS["lero"].model_copy(update={"margin": -1.0})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "lero", easy)
+        result = marlsmith("run", *SMALL, "--out", out, "--approve", "--plain")
+    assert result.exit_code == 10, result.output
+    assert "marlsmith approve" in result.stderr
+    assert list((out / "main").iterdir()) == []
+    assert marlsmith("resume", out, "--plain").exit_code == 10
+    answered = marlsmith("approve", out, "--yes", "--json")
+    assert answered.exit_code == 0, answered.output
+    assert json.loads(answered.stdout.splitlines()[-1])["promoted"] is True
+    assert {path.name for path in (out / "main").iterdir()} >= {"signal.py", "checkpoint.safetensors"}
+    refused(marlsmith("approve", out, "--yes"), "finished")
+
+
+def test_interrupting_a_run_pauses_it_and_resume_ends_it(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "marlsmith.cli", "run", *SMALL, "--steps", "6000", "--out", str(out), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "progress":
+            process.send_signal(2)
+            break
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert f"marlsmith resume {out}" in errors
+    assert "Traceback" not in errors
+    result = marlsmith("resume", out, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout.splitlines()[-1])["event"] == "finished"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_is_said_to_be_one(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True).returncode != 0:
+        pytest.skip("cannot mount a small file system here")
+    try:
+        refused(marlsmith("run", *SMALL, "--out", disk / "run"), "MB free")
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
