@@ -504,7 +504,7 @@ def check(
                     failures = executor.check(designed, task, allowed)  # type: ignore[arg-type]
                     stage, problems = (failures[0].stage if failures else None), [f.message for f in failures]
                 except SignalError as error:
-                    stage, problems = error.stage, [str(error)]
+                    stage, problems = error.stage, list(error.problems)
                 accepted = accepted and not problems
                 if as_json:
                     verdict = {"file": str(file), "accepted": not problems, "stage": stage, "problems": problems}

@@ -16,11 +16,12 @@ class UserError(Exception):
 
 
 class SignalError(Exception):
-    """Something the author of a signal can mend; `stage` says which check refused it."""
+    """Something the author of a signal can mend; `stage` says which check refused it, `problems` all it found."""
 
-    def __init__(self, message: str, stage: FailureStage = "static") -> None:
+    def __init__(self, message: str, stage: FailureStage = "static", problems: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.stage: FailureStage = stage
+        self.problems = problems or (message,)
 
 
 class EndpointError(Exception):

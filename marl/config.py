@@ -14,7 +14,7 @@ class TrainConfig(Record):
 
     algorithm: str = "mappo"
     steps: int = Field(30_000, ge=1, description="environment steps of each member")
-    environments: int = Field(8, ge=1, le=4096, description="parallel environments of each member")
+    environments: int = Field(16, ge=1, le=4096, description="parallel environments of each member")
     hidden: int = Field(64, ge=1, description="width of both hidden layers")
     learning_rate: float = Field(2e-3, gt=0)
     adam_epsilon: float = Field(1e-5, gt=0)
@@ -26,7 +26,7 @@ class TrainConfig(Record):
     value_decay: float = Field(0.9, ge=0, lt=1, description="of the value normaliser's averages, per rollout")
     anneal: bool = Field(True, description="let the learning rate fall linearly to zero")
     epochs: int = Field(5, ge=1)
-    minibatches: int = Field(2, ge=1)
+    minibatches: int = Field(4, ge=1)
     entropy: float = Field(0.01, ge=0)
     huber: float = Field(10.0, gt=0, description="where the value loss turns linear, in normalised units")
     max_gradient_norm: float = Field(10.0, gt=0)

@@ -11,10 +11,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.executor import Progress
+from marlsmith.marl.signals.program import checked_tree
 from marlsmith.marl.statistics import bootstrap_interval, iqm
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.workers.pool import JobFailure, Limits, Pool
-from marlsmith.schemas import CurvePoint, Evaluation, Failure, Scope, Signal, TermStatistics, UserError, plain
+from marlsmith.schemas import (
+    CurvePoint,
+    Evaluation,
+    Failure,
+    Scope,
+    Signal,
+    SignalError,
+    TermStatistics,
+    UserError,
+    plain,
+)
 
 GIB = 2**30
 
@@ -49,6 +60,10 @@ class LocalExecutor:
 
     def check(self, signal: Signal, task: str, scope: Scope) -> list[Failure]:
         arguments = {"task": task, "scope": scope, "signal": plain(signal)}
+        try:
+            checked_tree(signal, make_task(task).card)
+        except SignalError as error:
+            return [Failure(stage=error.stage, message=problem) for problem in error.problems]
         try:
             self.pool.run("check", arguments, self.check_limits)
         except JobFailure as failure:

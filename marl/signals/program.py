@@ -106,10 +106,14 @@ def _terms(
     return terms
 
 
+def checked_tree(signal: Signal, card: TaskCard) -> ast.Module:
+    """The static check alone: parses and executes nothing. Raises SignalError where code is refused."""
+    return check_source(to_code(signal, card), state_fields(card))
+
+
 def build_program(signal: Signal, card: TaskCard) -> Program:
-    """Compile a signal. Raises SignalError, stage static, where its code is refused."""
-    tree = check_source(to_code(signal, card), state_fields(card))
-    return _program(tree, signal, card)
+    """Check, compile and load a signal. Raises SignalError where it is refused."""
+    return _program(checked_tree(signal, card), signal, card)
 
 
 def state_fields(card: TaskCard) -> frozenset[str]:

@@ -265,7 +265,8 @@ def check_source(source: str, state_fields: frozenset[str]) -> ast.Module:
         problems.update(((line, name), "use ASCII letters outside text") for line, name in _foreign_names(source))
     if problems:
         shown = sorted(problems)[:PROBLEM_LIMIT]
-        raise SignalError("; ".join(_sentence(line, what, problems[line, what]) for line, what in shown))
+        sentences = tuple(_sentence(line, what, problems[line, what]) for line, what in shown)
+        raise SignalError("; ".join(sentences), problems=sentences)
     return tree
 
 
