@@ -242,7 +242,7 @@ def _follow(events: Any, *, as_json: bool, plain: bool, run: Path) -> None:
         except WaitingForApproval as question:
             code, sentence = WAITING, str(question)
         except EndpointError as error:
-            code, sentence = PAUSED, f"{error} The run is paused: `marlsmith resume {run}` goes on with it."
+            code, sentence = PAUSED, f"{error}; the run is paused, go on with `marlsmith resume {run}`"
         else:
             return
     _refuse(sentence, code)

@@ -268,7 +268,7 @@ class ChatClient:
                 time.sleep(wait)
         raise EndpointError(
             f"{self.spec.model} at {self.spec.address} gave no usable reply in {TRIES} tries ({last}): "
-            "check the endpoint, then resume"
+            "check the endpoint"
         )
 
     def _request(self, role: str, messages: list[Message], body: dict[str, Any], rung: Rung) -> _Reply:
