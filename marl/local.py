@@ -56,7 +56,7 @@ class LocalExecutor:
             memory_bytes=4 * GIB,
             cpu_seconds=2 * branch_seconds,
         )
-        self.check_limits = Limits(wall_seconds=8.0, stall_seconds=8.0, memory_bytes=2 * GIB, cpu_seconds=8.0)
+        self.check_limits = Limits(wall_seconds=6.0, stall_seconds=6.0, memory_bytes=2 * GIB, cpu_seconds=6.0)
 
     def check(self, signal: Signal, task: str, scope: Scope) -> list[Failure]:
         arguments = {"task": task, "scope": scope, "signal": plain(signal)}

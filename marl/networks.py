@@ -49,14 +49,3 @@ def stacked_mlp(sizes: Sequence[int], output_gain: float, generators: Sequence[t
         weights.append(torch.stack(members).contiguous().requires_grad_())
         biases.append(torch.zeros(len(generators), 1, outputs, requires_grad=True))
     return StackedMLP(tuple(weights), tuple(biases))
-
-
-def clip_gradients_per_member(parameters: Sequence[Tensor], limit: float) -> Tensor:
-    """Scales each member's gradient to a norm of at most `limit`, in place; the norms before, [P]."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0)
-    norms = squares.sqrt()
-    scale = (limit / (norms + 1e-6)).clamp(max=1.0).view(-1, 1, 1)
-    for gradient in gradients:
-        gradient.mul_(scale)
-    return norms

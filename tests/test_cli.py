@@ -248,11 +248,11 @@ def test_run_show_resume(tmp_path: Path) -> None:
 
 
 def test_approval_waits_for_a_person(tmp_path: Path) -> None:
-    """With every promotion asked for: exit 10 until somebody answers. A margin of -1 lets anything pass the gate."""
+    """With every promotion asked for: exit 10 until somebody answers. A margin of -100 lets anything pass the gate."""
     out = tmp_path / "run"
     from marlsmith.graph.methods import PRESETS
 
-    easy = PRESETS["lero"].model_copy(update={"margin": -1.0})
+    easy = PRESETS["lero"].model_copy(update={"margin": -100.0})
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRESETS, "lero", easy)
         result = marlsmith("run", *SMALL, "--out", out, "--approve", "--plain")

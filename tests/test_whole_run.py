@@ -83,7 +83,7 @@ def test_candidates_that_fail_in_training_become_reasons_and_the_run_goes_on(
     endpoint = chat_endpoint(answer(GOOD, NAN, CRASH, HANG))
     out = tmp_path / "run"
     result = marlsmith(
-        "run", *SMALL, "--rounds", 1, "--candidates", 4, "--generator", endpoint.spec(), "--branch-seconds", 8,
+        "run", *SMALL, "--rounds", 1, "--candidates", 4, "--generator", endpoint.spec(), "--branch-seconds", 5,
         "--out", out, "--json",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -206,10 +206,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def moments() -> Iterator[Any]:
-    yield pytest.param("proposal", 1, id="while proposing")
+    yield pytest.param("proposal", 1, id="while proposing", marks=pytest.mark.slow)
     yield pytest.param("progress", 1, id="in the first training")
     yield pytest.param("tool_result", 2, id="with two branches done")
-    yield pytest.param("judged", 1, id="after a judgement")
+    yield pytest.param("judged", 1, id="after a judgement", marks=pytest.mark.slow)
     yield pytest.param("tool_result", 6, id="in the confirmation")
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from marlsmith.marl.algorithms.base import Rollout, Spaces
 from marlsmith.marl.config import TrainConfig
 from marlsmith.marl.losses import categorical_entropy, clipped_surrogate, clipped_value_loss, standardised
-from marlsmith.marl.networks import clip_gradients_per_member, stacked_mlp
+from marlsmith.marl.networks import stacked_mlp
 from marlsmith.marl.normaliser import ValueNormaliser
+from marlsmith.marl.optimiser import StackedAdam
 from marlsmith.marl.returns import generalised_advantages
 
 
@@ -29,24 +30,11 @@ class MAPPO:
         self.actor = stacked_mlp((spaces.observation + spaces.agents, *hidden, spaces.actions), 0.01, generators)
         self.value = stacked_mlp((spaces.observation * spaces.agents, *hidden, spaces.agents), 1.0, generators)
         self.normaliser = ValueNormaliser.fresh(len(generators), config.value_decay)
-        self.actor_parameters = list(self.actor.parameters())
-        self.value_parameters = list(self.value.parameters())
-        self.optimiser = torch.optim.Adam(
-            [*self.actor_parameters, *self.value_parameters],
-            lr=config.learning_rate,
-            eps=config.adam_epsilon,
-            fused=True,
+        self.optimiser = StackedAdam(
+            [list(self.actor.parameters()), list(self.value.parameters())],
+            config.adam_epsilon,
+            config.max_gradient_norm,
         )
-        self._start_optimiser()
-
-    def _start_optimiser(self) -> None:
-        """Adam's moments exist from the start, so that a checkpoint always has the same tensors."""
-        for parameter in [*self.actor_parameters, *self.value_parameters]:
-            self.optimiser.state[parameter] = {
-                "step": torch.zeros(()),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
 
     # ------------------------------------------------------------ acting
 
@@ -99,8 +87,7 @@ class MAPPO:
 
     def update(self, rollout: Rollout, progress: float) -> None:
         config = self.config
-        for group in self.optimiser.param_groups:
-            group["lr"] = config.learning_rate * (1 - progress if config.anneal else 1.0)
+        learning_rate = config.learning_rate * (1 - progress if config.anneal else 1.0)
         advantages, returns, old_values = self._targets(rollout)
         t, p, e, n = advantages.shape
 
@@ -119,10 +106,11 @@ class MAPPO:
         for _ in range(config.epochs):
             for batch in self._batches(t * e):
                 self._step(
+                    learning_rate,
                     *(
                         x if batch is None else x[torch.arange(p).unsqueeze(1), batch]
                         for x in (inputs, joint, action, advantage, old_log_prob, returns, old_values)
-                    )
+                    ),
                 )
 
     def _batches(self, count: int) -> list[Tensor | None]:
@@ -139,6 +127,7 @@ class MAPPO:
 
     def _step(
         self,
+        learning_rate: float,
         inputs: Tensor,
         joint: Tensor,
         action: Tensor,
@@ -161,18 +150,13 @@ class MAPPO:
         )
         # Summed over members: no parameter is shared between them, so each gets its own gradient.
         loss = (policy_loss - config.entropy * entropy + value_loss).sum()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        clip_gradients_per_member(self.actor_parameters, config.max_gradient_norm)
-        clip_gradients_per_member(self.value_parameters, config.max_gradient_norm)
-        self.optimiser.step()
+        self.optimiser.step(loss, learning_rate)
 
     # ------------------------------------------------------------ state
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        for name, parameter in [*self.actor.named("actor"), *self.value.named("value")]:
-            yield name, parameter
-            for key, moment in self.optimiser.state[parameter].items():
-                yield f"adam.{name}.{key}", moment
+        yield from self.actor.named("actor")
+        yield from self.value.named("value")
+        yield from self.optimiser.tensors()
         for name in ("mean", "square", "weight"):
             yield f"normaliser.{name}", getattr(self.normaliser, name)

@@ -288,9 +288,6 @@ def warm_up() -> None:
     """What costs time or needs files, before any fork. Never a parallel operation: see above."""
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    parameter.grad = torch.zeros(1)
-    torch.optim.Adam([parameter]).step()  # imports torch._dynamo
 
 
 def main(arguments: list[str]) -> None:
