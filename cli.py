@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import sys
@@ -276,9 +275,8 @@ def show(
     """Tell the story of a run again: who decided what, why, and what came of it."""
     from rich.console import Console
 
-    from marlsmith.graph.display import JsonTrace, Story
+    from marlsmith.graph.display import JsonTrace, Story, draw
     from marlsmith.graph.run_directory import RunDirectory
-    from marlsmith.schemas import UserError
 
     with _explained():
         directory = RunDirectory.open(run)
@@ -286,17 +284,14 @@ def show(
             for event in directory.events():
                 JsonTrace().tell(event)
             return
-        console, story = Console(highlight=False), Story()
+        story = Story()
+        lines = (line for event in directory.events() for line in story.lines(event))
         if svg is not None:
-            console = Console(record=True, width=118, file=io.StringIO(), force_terminal=True, highlight=False)
-        for event in directory.events():
-            for line in story.lines(event):
-                console.print(line)
-        if svg is not None:
-            try:
-                console.save_svg(str(svg), title="marlsmith run")
-            except OSError as error:
-                raise UserError(f"cannot write {svg}: {error.strerror}; choose another file") from None
+            draw(lines, svg)
+            return
+        console = Console(highlight=False)
+        for line in lines:
+            console.print(line)
 
 
 @app.command()

@@ -5,10 +5,13 @@ Live on a terminal (progress bars below the story), plain lines elsewhere, JSON 
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
@@ -22,7 +25,7 @@ from rich.text import Text
 
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.trace import Event
-from marlsmith.schemas import Evaluation, Verdict, printable
+from marlsmith.schemas import Evaluation, UserError, Verdict, printable
 
 ROLE_STYLES = {"critic": "magenta", "generator": "cyan", "validator": "yellow", "tool": "blue", "judge": "green"}
 WORDS = 400
@@ -96,7 +99,8 @@ class Story:
 
     def _check(self, event: Event) -> Iterable[RenderableType]:
         if event["accepted"]:
-            yield _says("validator", "accepted for training", event["candidate"])
+            why = f": {'; '.join(event['reasons'])}" if event.get("reasons") else ""
+            yield _says("validator", f"accepted for training{why}", event["candidate"])
             return
         by = {"rules": "the method's rules", "executor": "the checks", "validator": "the validator"}[event["by"]]
         yield _says("validator", f"refused by {by}: {'; '.join(event['problems'])}", event["candidate"], "red")
@@ -132,7 +136,7 @@ class Story:
             table.add_column(name, justify="right" if name in {"score", "gain"} else "left")
         control = self.evaluations.get(f"control-s{event['stage']}")
         rows = [e for branch, e in self.evaluations.items() if not branch.endswith("-confirm")]
-        for evaluation in sorted(rows, key=lambda e: -1.0 if e.score is None else e.score, reverse=True):
+        for evaluation in sorted(rows, key=lambda e: (e.score is None, -(e.score or 0.0), e.candidate)):
             kept = evaluation.candidate in event["population"]
             label = Text(evaluation.candidate + (" *" if kept else ""), style="bold" if kept else "")
             if evaluation.score is None:
@@ -351,3 +355,15 @@ def make_trace(*, as_json: bool, plain: bool) -> LiveTrace | PlainTrace | JsonTr
     if plain or not console.is_terminal or console.is_dumb_terminal:
         return PlainTrace(sys.stderr)
     return LiveTrace(console)
+
+
+def draw(lines: Iterable[RenderableType], file: Path) -> None:
+    """The story as a picture that opens offline. Raises UserError where it cannot be written."""
+    console = Console(record=True, width=118, file=io.StringIO(), force_terminal=True, highlight=False)
+    for line in lines:
+        console.print(line)
+    picture = re.sub(r"@font-face\s*{[^}]*}", "", console.export_svg(title="marlsmith"))
+    try:
+        file.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {file} ({(error.strerror or '').lower()}): choose another file") from None

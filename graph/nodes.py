@@ -266,7 +266,7 @@ def _review(candidate: Candidate, state: State, runtime: Runtime[Context]) -> Ch
         _warn(state, runtime, f"{validator.name} gave no usable review of {candidate.id}, which passes: {error}")
         return Checked(candidate=candidate.id, accepted=True)
     if review.approve:
-        return Checked(candidate=candidate.id, accepted=True)
+        return Checked(candidate=candidate.id, accepted=True, reasons=review.reasons)
     return _checked(candidate.id, "validator", review.reasons or (f"{validator.name} gave no reason",))
 
 

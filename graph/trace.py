@@ -14,10 +14,12 @@ from marlsmith.schemas import (
     Code,
     Diagnosis,
     Evaluation,
+    Feature,
     ObservationConfig,
     Record,
     RewardConfig,
     Signal,
+    Term,
     Verdict,
 )
 
@@ -64,13 +66,17 @@ class Proposed(Record):
 
 
 class Checked(Record):
-    """`by` says who refused: the rules of the method, the executor's checks, or the validator."""
+    """`by` says who refused: the rules of the method, the executor's checks, or the validator.
+
+    `problems` say why it was refused, `reasons` why the validator let it pass.
+    """
 
     event: Literal["check"] = "check"
     candidate: str
     accepted: bool
     by: Literal["rules", "executor", "validator"] | None = None
     problems: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 class ToolCall(Record):
@@ -189,17 +195,25 @@ def identity(event: Event) -> tuple[Any, ...] | None:
 
 
 def summary(signal: Signal) -> str:
-    """A signal in a line, for people: `approach x1, collision x0.5 (alpha 0.5) | speed`."""
+    """A signal in a line, for people: `reward: approach(optimal) x1, collision x0.5 (alpha 0.5)`."""
     parts: list[str] = []
     match signal.reward:
         case RewardConfig(terms=terms, alpha=alpha):
-            named = ", ".join(f"{term.kind} x{term.weight:g}" for term in terms)
+            named = ", ".join(f"{_named(term)} x{term.weight:g}" for term in terms)
             parts.append(f"reward: {named} (alpha {alpha:g})")
         case Code(source=source):
             parts.append(f"reward: code, {len(source.splitlines())} lines")
     match signal.observation:
         case ObservationConfig(features=features, scope=scope):
-            parts.append(f"observation ({scope}): {', '.join(feature.kind for feature in features)}")
+            parts.append(f"observation ({scope}): {', '.join(map(_named, features))}")
         case Code(source=source):
             parts.append(f"observation: code, {len(source.splitlines())} lines")
     return " | ".join(parts) or "native"
+
+
+def _named(part: Term | Feature) -> str:
+    """`reach(optimal, 0.1)`: the kind with what tells it from its like."""
+    marks = [getattr(part, name, None) for name in ("assignment", "threshold")]
+    said = ", ".join(mark if isinstance(mark, str) else f"{mark:g}" for mark in marks if mark is not None)
+    kind: str = getattr(part, "kind", "")
+    return f"{kind}({said})" if said else kind
