@@ -43,7 +43,7 @@ class OfflineGenerator:
 
     def propose(self, brief: ProposalBrief) -> list[Proposal]:
         rng = random.Random(brief.seed)
-        seen = set(brief.tried)
+        seen = {*brief.tried, *(canonical(elite.candidate.signal) for elite in brief.elites)}
         wanted = len(brief.rejected) if brief.rejected else brief.count
         rules = rng.sample(RULES, len(RULES))
         proposals = []
@@ -99,11 +99,16 @@ def _first_words(rule: Assignment) -> str:
 
 def _mutation(brief: ProposalBrief, parent: Elite, number: int, rng: random.Random) -> Proposal:
     draft = _draft(brief).load(parent.candidate.signal)
-    said = [words for edit in _chosen_edits(brief.diagnosis, number, rng) if (words := edit(draft, rng))]
-    why = (
-        f"{parent.candidate.id} scored {parent.evaluation.score or 0:.2f}. This variant {'; '.join(said) or 'differs'}."
-    )
+    said = [words for edit in _chosen_edits(brief.diagnosis, number, rng) if (words := _edited(draft, edit, rng))]
+    why = f"{parent.candidate.id} scored {parent.evaluation.score or 0:.2f}. This variant {'; '.join(said)}."
     return Proposal(signal=draft.signal(), kind="mutate", parents=(parent.candidate.id,), rationale=why)
+
+
+def _edited(draft: Draft, edit: Edit, rng: random.Random) -> str | None:
+    """What the edit says it did, if it did anything: a run may not let it touch the part that it is for."""
+    before = draft.signal()
+    words = edit(draft, rng)
+    return words if draft.signal() != before else None
 
 
 def _chosen_edits(diagnosis: Diagnosis | None, number: int, rng: random.Random) -> list[Edit]:

@@ -1,0 +1,286 @@
+"""The offline roles: diverse at first, steered by evidence, honest about what they did, and repeatable."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from marlsmith.agents.offline import OfflineCritic, OfflineGenerator, OfflineValidator
+from marlsmith.marl.signals.dynamic import check_program
+from marlsmith.marl.signals.program import build_program
+from marlsmith.marl.tasks import make_task
+from marlsmith.schemas import (
+    Approach,
+    Candidate,
+    Citation,
+    Code,
+    Diagnosis,
+    DiagnosisBrief,
+    Elite,
+    Evaluation,
+    FailureKind,
+    Finding,
+    ObservationConfig,
+    ProposalBrief,
+    Rejection,
+    ReviewBrief,
+    RewardConfig,
+    Signal,
+    TargetOffset,
+    TeammateObservations,
+    TeamSuccess,
+    canonical,
+)
+
+TASK = make_task("mpe/simple_spread")
+CARD = TASK.card
+
+
+def brief(**changes: object) -> ProposalBrief:
+    plain = {
+        "task": CARD,
+        "count": 3,
+        "evolve": "both",
+        "scope": "own",
+        "signals": "any",
+        "reward_mode": "replace",
+        "stage": 1,
+        "round": 1,
+        "seed": 7,
+    }
+    return ProposalBrief.model_validate({**plain, **changes})
+
+
+def candidate(signal: Signal, id: str = "s1r1c1") -> Candidate:
+    return Candidate(id=id, stage=1, round=1, author="x", kind="new", rationale="because", signal=signal)
+
+
+def elite(signal: Signal, score: float = 0.5, id: str = "s1r1c1") -> Elite:
+    evaluation = Evaluation(candidate=id, branch=id, seeds=(0,), steps=1, score=score, scores=(score,))
+    return Elite(candidate=candidate(signal, id), code="", evaluation=evaluation)
+
+
+def rules(signal: Signal) -> set[str]:
+    parts = [
+        *(signal.reward.terms if signal.reward else ()),
+        *(signal.observation.features if signal.observation else ()),
+    ]
+    return {part.assignment for part in parts if hasattr(part, "assignment")}
+
+
+# ---------------------------------------------------------------- generator
+
+
+def test_the_first_round_spreads_over_the_assignments() -> None:
+    for seed in range(20):
+        proposals = OfflineGenerator().propose(brief(seed=seed))
+        assert [proposal.kind for proposal in proposals] == ["new"] * 3
+        assert sorted(rule for proposal in proposals for rule in rules(proposal.signal)) == [
+            "nearest",
+            "optimal",
+            "own",
+        ]
+
+
+def test_same_brief_same_proposals_and_another_seed_others() -> None:
+    generator = OfflineGenerator()
+    assert generator.propose(brief()) == generator.propose(brief())
+    assert generator.propose(brief()) != generator.propose(brief(seed=8))
+
+
+@pytest.mark.parametrize("evolve", ["reward", "observation", "both"])
+def test_only_the_part_to_be_evolved_is_designed_over_a_whole_lineage(evolve: str) -> None:
+    generator = OfflineGenerator()
+    parents: list[Elite] = []
+    tried: list[str] = []
+    for round in range(1, 9):
+        proposals = generator.propose(brief(evolve=evolve, elites=parents, tried=tried, round=round, seed=round))
+        assert len(proposals) == 3
+        for proposal in proposals:
+            assert (proposal.signal.reward is None) == (evolve == "observation")
+            assert (proposal.signal.observation is None) == (evolve == "reward")
+            assert len(rules(proposal.signal)) <= 1, "one assignment for the whole signal"
+            assert canonical(proposal.signal) not in tried
+            tried.append(canonical(proposal.signal))
+            check_program(build_program(proposal.signal, CARD), TASK, "own")
+        parents = [elite(proposal.signal, 0.5, f"s1r{round}c{n}") for n, proposal in enumerate(proposals[:2])]
+
+
+REWARD = RewardConfig(alpha=0.5, terms=(Approach(assignment="nearest"), TeamSuccess()))
+PARENT = Signal(reward=REWARD, observation=ObservationConfig(features=(TargetOffset(assignment="nearest"),)))
+
+
+@pytest.mark.parametrize(
+    ("failure", "visible"),
+    [
+        ("overlap", {"optimal", "own", "unique_coverage", "target_claims"}),
+        ("collision", {"collision", "crowding"}),
+        ("precision", {"reach", "slow_near_target", "threshold_margin"}),
+        ("exploration", {"progress", "reach", "approach"}),
+        ("credit_assignment", {"progress", "alpha", "weight"}),
+    ],
+)
+def test_mutations_answer_the_diagnosis(failure: FailureKind, visible: set[str]) -> None:
+    finding = Finding(failure=failure, evidence=(Citation(key="k", value=1.0),), advice="mend it")
+    diagnosis = Diagnosis(summary="so", findings=(finding,))
+    answered = 0
+    for seed in range(20):
+        proposals = OfflineGenerator().propose(brief(elites=[elite(PARENT)], diagnosis=diagnosis, seed=seed))
+        assert all(proposal.parents == ("s1r1c1",) and proposal.kind == "mutate" for proposal in proposals)
+        before, after = canonical(PARENT), [canonical(proposal.signal) for proposal in proposals]
+        answered += any(
+            text.count(word) > before.count(word) or word in {"alpha", "weight"} for text in after for word in visible
+        )
+    assert answered == 20
+
+
+def test_a_mutation_says_only_what_it_did() -> None:
+    """Where only the reward is evolved, nothing is said of features."""
+    finding = Finding(failure="precision", evidence=(Citation(key="k", value=1.0),), advice="mend it")
+    for seed in range(40):
+        for proposal in OfflineGenerator().propose(
+            brief(
+                evolve="reward",
+                elites=[elite(Signal(reward=REWARD))],
+                diagnosis=Diagnosis(summary="so", findings=(finding,)),
+                seed=seed,
+            )
+        ):
+            assert "shows" not in proposal.rationale
+            assert "feature" not in proposal.rationale
+
+
+def test_crossover_takes_from_both_parents() -> None:
+    other = Signal(
+        reward=RewardConfig(alpha=0.2, terms=(TeamSuccess(weight=3),)),
+        observation=ObservationConfig(features=(TargetOffset(assignment="optimal"),)),
+    )
+    found = [
+        proposal
+        for seed in range(40)
+        for proposal in OfflineGenerator().propose(
+            brief(elites=[elite(PARENT), elite(other, 0.4, "s1r1c2")], seed=seed)
+        )
+        if proposal.kind == "crossover"
+    ]
+    assert found
+    for proposal in found:
+        assert set(proposal.parents) == {"s1r1c1", "s1r1c2"}
+
+
+def test_a_refused_candidate_gets_one_repair_each() -> None:
+    rejected = [Rejection(candidate=candidate(PARENT, f"s1r1c{n}"), problems=("wrong shape",)) for n in (1, 2)]
+    proposals = OfflineGenerator().propose(brief(rejected=rejected, attempt=1))
+    assert [proposal.parents for proposal in proposals] == [("s1r1c1",), ("s1r1c2",)]
+    assert all(proposal.kind == "repair" and "wrong shape" in proposal.rationale for proposal in proposals)
+
+
+def test_parents_that_are_code_are_left_to_a_model() -> None:
+    code = Signal(reward=Code(source="def agent_reward(state):\n    return state.reward\n"))
+    proposals = OfflineGenerator().propose(brief(elites=[elite(code)]))
+    assert [proposal.kind for proposal in proposals] == ["new"] * 3
+
+
+def test_team_features_only_where_the_run_allows_them() -> None:
+    def kinds(scope: str) -> set[str]:
+        return {
+            feature.kind
+            for seed in range(60)
+            for proposal in OfflineGenerator().propose(brief(scope=scope, seed=seed))
+            if proposal.signal.observation
+            for feature in proposal.signal.observation.features
+        }
+
+    assert kinds("team") - kinds("own") == {"teammate_observations"}
+    assert len(kinds("own")) >= 6
+
+
+# ---------------------------------------------------------------- critic
+
+
+def diagnosed(evidence: dict[str, float], elites: tuple[Elite, ...] = (elite(PARENT),)) -> Diagnosis:
+    return OfflineCritic().diagnose(DiagnosisBrief(task=CARD, stage=1, round=2, evidence=evidence, elites=elites))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "failure"),
+    [
+        ("behaviour.overlap", 0.6, "overlap"),
+        ("behaviour.distance_nearest_end", 0.8, "exploration"),
+        ("behaviour.near_miss", 0.3, "precision"),
+        ("behaviour.left_after_reaching", 0.3, "precision"),
+        ("behaviour.crowded", 0.4, "collision"),
+        ("spread", 0.5, "instability"),
+        ("term.approach.share", 0.95, "credit_assignment"),
+    ],
+)
+def test_each_rule_speaks_and_cites_its_number(key: str, value: float, failure: str) -> None:
+    evidence = {"s1r1c1.score": 0.4, f"s1r1c1.{key}": value, "s1r1c1.term.reach.share": 0.05}
+    diagnosis = diagnosed(evidence)
+    assert diagnosis.findings[0].failure == failure
+    assert diagnosis.findings[0].evidence == (Citation(key=f"s1r1c1.{key}", value=value),)
+    assert "0.40" in diagnosis.summary
+
+
+def test_rising_reward_and_falling_score_is_reward_hacking() -> None:
+    evidence = {"s1r1c1.score": 0.4, "s1r1c1.trend.shaped_return": 3.0, "s1r1c1.trend.score": -0.2}
+    assert diagnosed(evidence).findings[0].failure == "reward_hacking"
+    assert diagnosed({**evidence, "s1r1c1.trend.score": 0.2}).findings[0].failure == "none"
+
+
+def test_every_citation_stands_in_the_evidence() -> None:
+    evidence = {f"s1r1c1.{key}": 0.9 for key in ("score", "spread", "behaviour.overlap", "behaviour.crowded", "gain")}
+    for finding in diagnosed(evidence).findings:
+        for cited in finding.evidence:
+            assert evidence[cited.key] == cited.value
+
+
+def test_without_evidence_nothing_is_claimed() -> None:
+    assert diagnosed({}, ()).findings == ()
+
+
+# ---------------------------------------------------------------- validator
+
+
+def reviewed(signal: Signal, **changes: object) -> tuple[bool, str]:
+    plain = {"task": CARD, "candidate": candidate(signal), "code": "", "scope": "own", "reward_mode": "replace"}
+    review = OfflineValidator().review(ReviewBrief.model_validate({**plain, **changes}))
+    return review.approve, " ".join(review.reasons)
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ([{"kind": "approach", "weight": -1}], "opposite"),
+        ([{"kind": "approach", "weight": 0}], "zero"),
+        ([{"kind": "collision"}], "only penalties"),
+    ],
+)
+def test_rewards_that_cannot_be_meant_are_refused(terms: list[dict[str, object]], words: str) -> None:
+    approved, reasons = reviewed(Signal(reward=RewardConfig.model_validate({"terms": terms})))
+    assert not approved
+    assert words in reasons
+
+
+def test_an_alpha_that_silences_a_part_is_refused() -> None:
+    approved, reasons = reviewed(Signal(reward=RewardConfig(alpha=1.0, terms=(Approach(), TeamSuccess()))))
+    assert not approved
+    assert "switches the team terms off" in reasons
+
+
+def test_penalties_may_be_added_to_the_native_reward() -> None:
+    collision = Signal(reward=RewardConfig.model_validate({"terms": [{"kind": "collision"}]}))
+    assert reviewed(collision, reward_mode="add")[0]
+
+
+def test_team_features_are_refused_under_own_scope() -> None:
+    team = Signal(observation=ObservationConfig(scope="team", features=(TeammateObservations(),)))
+    assert not reviewed(team)[0]
+    assert reviewed(team, scope="team")[0]
+    assert reviewed(PARENT)[0]
+
+
+def test_offline_designs_are_plain_json() -> None:
+    for proposal in OfflineGenerator().propose(brief()):
+        assert Signal.model_validate(json.loads(canonical(proposal.signal))) == proposal.signal
