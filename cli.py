@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -43,11 +44,10 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 
 def main() -> None:
     """The console script: every error of the user's is one sentence on stderr and a non-zero exit."""
-    try:
-        app(standalone_mode=True)
-    except BrokenPipeError:  # `marlsmith show RUN | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no bars still gets the words
+    app()
 
 
 @contextmanager
@@ -55,12 +55,22 @@ def _explained() -> Iterator[None]:
     """Turns what the user can mend into a sentence and an exit code."""
     from marlsmith.schemas import EndpointError, SignalError, UserError
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was begun is tidied up
     try:
         yield
+        sys.stdout.flush()
     except (UserError, SignalError, EndpointError) as error:
         _refuse(str(error))
+    except BrokenPipeError:  # `marlsmith show RUN | head`: the reader has what it wanted
+        _close_stdout()
+        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(KILLED)
+
+
+def _close_stdout() -> None:
+    """Python flushes at its end, into a pipe that nobody reads any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _refuse(sentence: str, code: int = USAGE) -> NoReturn:
@@ -138,13 +148,15 @@ def approve(
 
 
 def _continue(path: Path, answer: bool | None, *, as_json: bool, plain: bool) -> None:
+    from marlsmith.graph.run_directory import RunDirectory
+
     def events(stop: Stop) -> Iterator[Event]:
         from marlsmith.graph.run import resume as go_on
 
         return go_on(path, lambda directory: _equip(directory.settings, directory), stop=stop, approve=answer)
 
     with _explained():
-        _follow(events, as_json=as_json, plain=plain, run=path)
+        _follow(events, as_json=as_json, plain=plain, run=path, past=list(RunDirectory.open(path).events()))
 
 
 def _run_settings(
@@ -169,6 +181,7 @@ def _run_settings(
 
     make_task(task)
     find_algorithm(algorithm)
+    generator, critic, validator = map(_resolved, roles)
     try:
         return RunSettings(
             task=task,
@@ -176,7 +189,7 @@ def _run_settings(
             method=method_from(method, overrides),
             train=TrainConfig(algorithm=algorithm, steps=steps),
             evaluation=EvaluationConfig(episodes=episodes),
-            roles=RoleSettings(generator=roles[0], critic=roles[1], validator=roles[2]),
+            roles=RoleSettings(generator=generator, critic=critic, validator=validator),
             seed=seed,
             workers=workers or _cores(),
             branch_seconds=branch_seconds,
@@ -184,6 +197,14 @@ def _run_settings(
     except ValidationError as error:
         fault = error.errors()[0]
         raise UserError(f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}") from None
+
+
+def _resolved(role: str) -> str:
+    """The role with its address written out: a resume from another shell must reach the same model."""
+    from marlsmith.agents.endpoint import parse_model
+    from marlsmith.agents.make import OFFLINE
+
+    return OFFLINE if role == OFFLINE else str(parse_model(role))
 
 
 def _cores() -> int:
@@ -225,7 +246,7 @@ def _equip(settings: RunSettings, directory: RunDirectory) -> Parts:
     )
 
 
-def _follow(events: Any, *, as_json: bool, plain: bool, run: Path) -> None:
+def _follow(events: Any, *, as_json: bool, plain: bool, run: Path, past: Sequence[Event] = ()) -> None:
     """Shows a run's events until it ends, pauses or asks. Ctrl-C pauses; a second one ends at once."""
     from marlsmith.graph.display import make_trace
     from marlsmith.graph.run import Paused, Stop, WaitingForApproval
@@ -234,12 +255,16 @@ def _follow(events: Any, *, as_json: bool, plain: bool, run: Path) -> None:
     stop = Stop()
     with make_trace(as_json=as_json, plain=plain) as trace, _interruptible(stop):
         try:
+            trace.recall(past)
             for event in events(stop):
                 trace.tell(event)
         except Paused as reason:
             code, sentence = PAUSED, str(reason)
         except WaitingForApproval as question:
             code, sentence = WAITING, str(question)
+        except BrokenPipeError:
+            _close_stdout()
+            code, sentence = PAUSED, f"nobody reads the output any more; go on with `marlsmith resume {run}`"
         except EndpointError as error:
             code, sentence = PAUSED, f"{error}; the run is paused, go on with `marlsmith resume {run}`"
         else:
@@ -356,7 +381,7 @@ def train(
     scope: Scope = "own",
     steps: Steps = 30_000,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds, trained side by side.")] = 4,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The first of the seeds.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31, help="The first of the seeds.")] = 0,
     episodes: Episodes = 50,
     branch_seconds: BranchSeconds = 600,
     out: Annotated[Path | None, typer.Option("--out", help="Keep the checkpoint in this new directory.")] = None,
@@ -367,13 +392,11 @@ def train(
     with _explained():
         from marlsmith.marl.algorithms import find_algorithm
         from marlsmith.marl.tasks import make_task
-        from marlsmith.schemas import NATIVE, UserError
+        from marlsmith.schemas import NATIVE
 
         card = make_task(task).card
         find_algorithm(algorithm)
         designed = NATIVE if signal_file is None else _read_signal(signal_file)
-        if out is not None and out.exists():
-            raise UserError(f"{out} exists: choose another directory")
         evaluation = _train(
             designed, signal_file, task, algorithm, _known_scope(scope), steps, range(seed, seed + seeds), episodes,
             branch_seconds, out, plain or as_json,
@@ -411,8 +434,6 @@ def _train(
     quiet: bool,
 ) -> Evaluation:
     """One branch outside any run; the signal is checked first. Raises UserError where it fails."""
-    import tempfile
-
     from marlsmith.marl.config import BranchRequest, EvaluationConfig, TrainConfig
     from marlsmith.marl.local import LocalExecutor
     from marlsmith.schemas import UserError
@@ -429,24 +450,39 @@ def _train(
     try:
         if not designed.is_native and (problems := executor.check(designed, task, scope)):  # type: ignore[arg-type]
             raise UserError(f"{file} is refused ({problems[0].stage}): {problems[0].message}")
-        with tempfile.TemporaryDirectory() as scratch, _training_bar(steps, quiet) as progress:
-            directory = Path(scratch) if out is None else _new_directory(out)
+        with _checkpoint_directory(out) as directory, _training_bar(steps, quiet) as progress:
             evaluation = executor.train(request, designed, directory, progress)
+            if evaluation.error is not None:
+                raise UserError(f"the training failed ({evaluation.error.stage}): {evaluation.error.message}")
     finally:
         executor.close()
-    if evaluation.error is not None:
-        raise UserError(f"the training failed ({evaluation.error.stage}): {evaluation.error.message}")
     return evaluation
 
 
-def _new_directory(path: Path) -> Path:
+@contextmanager
+def _checkpoint_directory(out: Path | None) -> Iterator[Path]:
+    """Where the checkpoint goes: a new directory that stays only if the training succeeds, or one for scratch."""
+    import shutil
+    import tempfile
+
     from marlsmith.schemas import UserError
 
+    if out is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            yield Path(scratch)
+        return
     try:
-        path.mkdir(parents=True)
+        out.mkdir(parents=True)
+    except FileExistsError:
+        raise UserError(f"{out} exists: choose another directory") from None
     except OSError as error:
-        raise UserError(f"cannot create {path}: {error.strerror}; choose another directory") from None
-    return path
+        reason = (error.strerror or "fault").lower()
+        raise UserError(f"cannot create {out} ({reason}): choose another directory") from None
+    try:
+        yield out
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 @contextmanager

@@ -203,6 +203,7 @@ class Native(Term):
     """The task's own reward."""
 
     kind: Literal["native"] = "native"
+    potential: Literal[False] = Field(False, description="it is no function of the state alone")
 
 
 AnyTerm = Annotated[
@@ -393,12 +394,12 @@ class TermStatistics(Record):
 
 
 class CurvePoint(Record):
-    """Training episodes that ended up to here, by the exploring policy; mean over members."""
+    """Where a training stood after so many steps, mean over members."""
 
     steps: int
-    score: float
-    native_return: float = Field(description="per agent and episode")
-    shaped_return: float = Field(description="per agent and episode")
+    score: float = Field(description="greedy play on a few fixed episodes, other ones than those that decide")
+    native_return: float = Field(description="of the same play, per agent and episode")
+    shaped_return: float = Field(description="of the exploring policy in its last rollout, per agent and episode")
 
 
 class Evaluation(Record):

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 
 from marlsmith.agents.endpoint import KEY_VARIABLE, ModelSpec
 from marlsmith.prompts import render
-from marlsmith.schemas import EndpointError, printable
+from marlsmith.schemas import EndpointError, UserError, printable
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -144,24 +144,27 @@ class ChatClient:
         schema: type[Answer],
         *,
         complaints: Callable[[Answer], list[str]] | None = None,
+        combine: Callable[[Answer, Answer], Answer] | None = None,
         text_form: TextForm[Answer] | None = None,
     ) -> Answer:
         """The role's answer to a question, validated; one repair turn quotes the exact fault.
 
-        `complaints` names what is wrong with an answer whose form is right. It too is sent back, once:
-        what still does not hold in the second answer is for the caller to drop. Where the second answer
-        is worse than the first, the first one stands.
+        `complaints` names what is wrong with an answer whose form is right. It too is sent back, once.
+        `combine` then makes one answer of the first and the second; without it, the one with fewer
+        complaints stands. What does not hold in that answer is for the caller to drop.
 
-        Raises AnswerError for an unusable answer, EndpointError for none.
+        Raises AnswerError for an unusable answer, EndpointError for none, UserError where it cannot be recorded.
         """
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         reply = self._complete(role, messages, schema, text_form)
-        usable: Answer | None = None
+        first: Answer | None = None
+        faults: list[str] = []
         try:
-            usable = _read(reply, schema, text_form)
-            fault = "; ".join(complaints(usable)) if complaints else ""
-            if not fault:
-                return usable
+            first = _read(reply, schema, text_form)
+            faults = complaints(first) if complaints else []
+            if not faults:
+                return first
+            fault = "; ".join(faults)
         except _Fault as caught:
             fault = str(caught)
 
@@ -170,13 +173,18 @@ class ChatClient:
             {"role": "user", "content": render("answer/repair", fault=fault)},
         ]
         try:
-            return _read(self._complete(role, messages, schema, text_form), schema, text_form)
+            second = _read(self._complete(role, messages, schema, text_form), schema, text_form)
         except (_Fault, AnswerError) as still:
-            if usable is not None:
-                return usable
+            if first is not None:
+                return first
             if isinstance(still, AnswerError):
                 raise
             raise AnswerError(f"{self.spec.model} as {role}: unusable after a repair turn: {still}") from None
+        if first is None or complaints is None:
+            return second
+        if combine is not None:
+            return combine(first, second)
+        return first if len(faults) < len(complaints(second)) else second
 
     # ------------------------------------------------------------ from a question to a whole reply
 
@@ -277,7 +285,7 @@ class ChatClient:
         failure: str | None = "interrupted"
         started = time.monotonic()
         try:
-            reply = _reply(self._model().bind(extra_body=body).invoke(messages))
+            reply = self._reply(self._model().bind(extra_body=body).invoke(messages))
             failure = None
         except Exception as error:
             failure = self._public(error)
@@ -309,9 +317,9 @@ class ChatClient:
             "base_url": self.spec.address,
             "format": rung,
             "max_tokens": body.get("max_tokens", body.get("max_completion_tokens")),
-            "messages": messages,
-            "text": self._hide(reply.text) if reply else None,
-            "refusal": self._hide(reply.refusal) if reply and reply.refusal else None,
+            "messages": [{**message, "content": self._hide(message["content"])} for message in messages],
+            "text": reply.text if reply else None,
+            "refusal": reply.refusal if reply else None,
             "finish_reason": reply.finish_reason if reply else None,
             "usage": usage,
             "seconds": round(seconds, 3),
@@ -325,12 +333,32 @@ class ChatClient:
                 prompt_tokens=self._usage.prompt_tokens + usage["prompt_tokens"],
                 completion_tokens=self._usage.completion_tokens + usage["completion_tokens"],
             )
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                os.write(descriptor, data)
-            finally:
-                os.close(descriptor)
+                self._append(data)
+            except OSError as error:
+                raise UserError(
+                    f"{self.log} cannot be written ({error.strerror}): make it writable, or make room on its disk"
+                ) from None
+
+    def _append(self, data: bytes) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+    def _reply(self, message: AIMessage) -> _Reply:
+        """What came back, without the key that some servers echo: from here it goes into logs and programs."""
+        usage = message.usage_metadata
+        refusal = message.additional_kwargs.get("refusal")
+        return _Reply(
+            text=self._hide(_encodable(str(message.text))),
+            finish_reason=message.response_metadata.get("finish_reason"),
+            refusal=self._hide(_encodable(str(refusal))) if refusal else None,
+            prompt_tokens=usage["input_tokens"] if usage else 0,
+            completion_tokens=usage["output_tokens"] if usage else 0,
+        )
 
     def _model(self) -> ChatOpenAI:
         with self._lock:
@@ -399,17 +427,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 # ---------------------------------------------------------------- reading what came back
 
 
-def _reply(message: AIMessage) -> _Reply:
-    usage = message.usage_metadata
-    return _Reply(
-        text=str(message.text),
-        finish_reason=message.response_metadata.get("finish_reason"),
-        refusal=message.additional_kwargs.get("refusal"),
-        prompt_tokens=usage["input_tokens"] if usage else 0,
-        completion_tokens=usage["output_tokens"] if usage else 0,
-    )
-
-
 def _read(reply: _Reply, schema: type[Answer], text_form: TextForm[Answer] | None) -> Answer:
     """The first JSON object that the schema takes; raises _Fault with what ails the largest one."""
     text = _without_reasoning(reply.text)
@@ -445,12 +462,23 @@ def _json_values(text: str) -> Iterator[tuple[Any, int]]:
             return
         start = min(starts)
         try:
-            value, position = decoder.raw_decode(text, start)
+            value, end = decoder.raw_decode(text, start)
+            value = _encodable(value)
         except (ValueError, RecursionError):
             position = start + 1
             continue
+        position = end
         if isinstance(value, dict) or (value and all(isinstance(item, dict) for item in value)):
             yield value, position - start
+
+
+def _encodable(value: Any) -> Any:
+    """The JSON value with ? for lone surrogates: JSON can escape them, but neither a file nor a request takes them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, list) else value
 
 
 def _no_json(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from marlsmith.agents.client import ChatClient
 from marlsmith.prompts import render
-from marlsmith.schemas import Citation, Diagnosis, DiagnosisBrief
+from marlsmith.schemas import Citation, Diagnosis, DiagnosisBrief, Finding, printable
 
-RELATIVE, ABSOLUTE = 0.01, 0.005
+TOLERANCE = 0.01
+LONGEST_TEXT = 400
 
 
 class ModelCritic:
@@ -28,6 +29,9 @@ class ModelCritic:
             render("critic/user", brief=brief),
             Diagnosis,
             complaints=lambda diagnosis: grounded(diagnosis, brief.evidence)[1],
+            combine=lambda first, second: max(
+                second, first, key=lambda diagnosis: len(grounded(diagnosis, brief.evidence)[0].findings)
+            ),
         )
         return grounded(answer, brief.evidence)[0]
 
@@ -35,8 +39,9 @@ class ModelCritic:
 def grounded(diagnosis: Diagnosis, evidence: Mapping[str, float]) -> tuple[Diagnosis, list[str]]:
     """The diagnosis without what the evidence does not bear out, and what that was.
 
-    A citation holds when its key exists and its value is within 1% (or 0.005) of the number there. A
-    finding needs one citation that holds, unless it says that nothing is wrong.
+    A citation holds when its key exists and its value is within 1% of the number there, as it was shown. A
+    finding needs one citation that holds, unless it says that nothing is wrong. The summary cites nothing,
+    so it stands only beside findings that all hold, and else gives way to one of what is left.
     """
     faults: list[str] = []
     kept = []
@@ -45,16 +50,28 @@ def grounded(diagnosis: Diagnosis, evidence: Mapping[str, float]) -> tuple[Diagn
         faults += wrong
         holding = tuple(citation for citation in finding.evidence if not _fault(citation, evidence))
         if holding or finding.failure == "none":
-            kept.append(finding.model_copy(update={"evidence": holding}))
+            advice = printable(finding.advice, LONGEST_TEXT)
+            kept.append(finding.model_copy(update={"evidence": holding, "advice": advice}))
         elif not wrong:
             faults.append(f"the finding '{finding.failure}' cites no evidence")
-    return diagnosis.model_copy(update={"findings": tuple(kept)}), faults
+    summary = printable(_summary(kept) if faults or not kept else diagnosis.summary, LONGEST_TEXT)
+    return Diagnosis(summary=summary, findings=tuple(kept)), faults
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    said = [
+        f"{finding.failure} ({', '.join(f'{citation.key} = {citation.value:.4g}' for citation in finding.evidence)})"
+        for finding in findings
+        if finding.evidence
+    ]
+    return f"The evidence bears out: {'; '.join(said)}." if said else "The evidence bears out nothing of what was said."
 
 
 def _fault(citation: Citation, evidence: Mapping[str, float]) -> str | None:
     actual = evidence.get(citation.key)
     if actual is None:
         return f"there is no evidence under the key '{citation.key}'"
-    if abs(citation.value - actual) > max(RELATIVE * abs(actual), ABSOLUTE):
-        return f"'{citation.key}' stands at {actual:.4g}, not at {citation.value:.4g}"
+    shown = float(f"{actual:.4g}")  # the digits that the prompt gives
+    if abs(citation.value - shown) > TOLERANCE * abs(shown):
+        return f"'{citation.key}' stands at {shown:.4g}, not at {citation.value:.4g}"
     return None

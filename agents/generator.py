@@ -93,8 +93,9 @@ class ModelGenerator:
         self._client = client
 
     def propose(self, brief: ProposalBrief) -> list[Proposal]:
-        """At most `brief.count` proposals, one for each rejected candidate in a repair pass.
+        """What is usable of the model's answers, one for each rejected candidate in a repair pass.
 
+        Fewer than `brief.count` cost a repair turn only where some were faulty; more are for the caller to drop.
         Raises AnswerError where the model's answer holds no usable proposal even after its repair turn
         (the caller notes it and goes on) and EndpointError where no answer can be had.
         """
@@ -108,7 +109,8 @@ class ModelGenerator:
             ),
             render("generator/user", brief=brief),
             Answer,
-            complaints=lambda draft: proposals(draft, brief)[1],
+            complaints=lambda answer: shortfall(answer, brief),
+            combine=lambda first, second: combined(first, second, brief),
             text_form=TextForm(render("answer/modules"), modules) if brief.signals == "any" else None,
         )
         made, faults = proposals(answer, brief)
@@ -126,6 +128,32 @@ def wanted(brief: ProposalBrief) -> tuple[Part, ...]:
 
 def proposals(answer: Answer, brief: ProposalBrief) -> tuple[list[Proposal], list[str]]:
     """What of an answer can be used, and what is wrong with the rest, by position from 1."""
+    made, faults = _judged(answer, brief)
+    return _repairs(made, brief) if brief.rejected else _descent(made, brief), faults
+
+
+def shortfall(answer: Answer, brief: ProposalBrief) -> list[str]:
+    """The faults of an answer that holds too few usable proposals because of them."""
+    made, faults = proposals(answer, brief)
+    return faults if len(made) < brief.count else []
+
+
+def combined(first: Answer, second: Answer, brief: ProposalBrief) -> Answer:
+    """The second answer, filled up to the wanted count with what is usable and not a double in the first."""
+    made, _ = _judged(second, brief)
+    signals = [signal for _, signal in made]
+    mended = {parent for draft, _ in made for parent in draft.parents}
+    mended &= {rejection.candidate.id for rejection in brief.rejected}
+    kept = [
+        draft
+        for draft, signal in _judged(first, brief)[0]
+        if signal not in signals and mended.isdisjoint(draft.parents)
+    ]
+    return Answer(proposals=[*second.proposals, *kept[: max(0, brief.count - len(made))]])
+
+
+def _judged(answer: Answer, brief: ProposalBrief) -> tuple[list[tuple[Draft, Signal]], list[str]]:
+    """The usable drafts with their signals, and the faults of the others."""
     made: list[tuple[Draft, Signal]] = []
     faults: list[str] = []
     for position, draft in enumerate(answer.proposals, start=1):
@@ -133,8 +161,7 @@ def proposals(answer: Answer, brief: ProposalBrief) -> tuple[list[Proposal], lis
             made.append((draft, _signal(draft, brief)))
         except ValueError as error:
             faults.append(f"proposal {position}: {error}")
-    lineage = _repairs(made, brief) if brief.rejected else _descent(made, brief)
-    return lineage[: brief.count], faults
+    return made, faults
 
 
 def _signal(draft: Draft, brief: ProposalBrief) -> Signal:
@@ -264,8 +291,8 @@ def _entry(record: type[BaseModel], shared: set[str]) -> str:
         for name in record.model_fields
         if name not in shared and name != "kind"
     ]
-    if "credit" in shared and "const" in schema["credit"]:
-        parameters.append(f"credit is always '{schema['credit']['const']}'")
+    fixed = [name for name in record.model_fields if name in shared and "const" in schema[name]]
+    parameters += [f"{name} is always {json.dumps(schema[name]['const'])}" for name in fixed]
     doc = " ".join((record.__doc__ or "").split())
     return f'{{"kind": "{schema["kind"]["const"]}"}}: {doc}' + (f" {', '.join(parameters)}." if parameters else "")
 

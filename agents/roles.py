@@ -12,7 +12,7 @@ class Generator(Protocol):
     name: str
 
     def propose(self, brief: ProposalBrief) -> list[Proposal]:
-        """At most `brief.count` proposals. Raises EndpointError where no answer can be had."""
+        """`brief.count` proposals; the caller drops what goes beyond. Raises EndpointError where none can be had."""
         ...
 
 

@@ -76,17 +76,18 @@ def elites(state: State, context: Context) -> tuple[Elite, ...]:
     """The population, best first. A candidate's search branch bears its id."""
     found = []
     for id in state["population"]:
-        candidate, evaluation = context.directory.candidate(id), context.directory.evaluation(id)
-        if evaluation is not None:
-            code = code_of(candidate.signal, context)
-            found.append(Elite(candidate=candidate, code=code, evaluation=evaluation))
+        candidate, evaluation = context.directory.candidate(id), context.directory.required_evaluation(id)
+        code = code_of(candidate.signal, context)
+        found.append(Elite(candidate=candidate, code=code, evaluation=evaluation))
     return tuple(found)
 
 
 def control(state: State, context: Context) -> Evaluation | None:
     """The stage's control, where it was trained and did not fail."""
-    evaluation = context.directory.evaluation(control_branch(state["stage"]))
-    return evaluation if evaluation is not None and evaluation.error is None else None
+    branch = control_branch(state["stage"])
+    if branch not in state["evaluated"] or state["evaluated"][branch]["error"] is not None:
+        return None
+    return context.directory.required_evaluation(branch)
 
 
 def tried(ids: list[str], context: Context) -> dict[str, str]:

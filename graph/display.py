@@ -33,7 +33,9 @@ WORDS = 400
 
 
 class Trace(Protocol):
-    """Something that events are told to."""
+    """Something that events are told to. The result goes to standard output, all else to standard error."""
+
+    def recall(self, past: Iterable[Event]) -> None: ...
 
     def tell(self, event: Event) -> None: ...
 
@@ -44,8 +46,14 @@ class Story:
     def __init__(self) -> None:
         self.settings: RunSettings | None = None
         self.evaluations: dict[str, Evaluation] = {}
-        self.authors: dict[str, str] = {}
         self.told: set[str] = set()
+
+    def recall(self, past: Iterable[Event]) -> None:
+        """Takes in what was told before, without telling it again; the round under way will be named anew."""
+        for event in past:
+            for _ in self.lines(event):
+                pass
+        self.told.clear()
 
     def lines(self, event: Event) -> Iterable[RenderableType]:
         teller = getattr(self, f"_{event['event']}", None)
@@ -55,12 +63,13 @@ class Story:
         settings = self.settings = RunSettings.model_validate(event["settings"])
         method, roles = settings.method, settings.roles
         seeds = f"{method.search_seeds} seeds x {settings.train.steps:,} steps a candidate"
+        rounds = f"{method.rounds} round{'s' if method.rounds > 1 else ''} x {method.candidates} candidates"
         rows = (
             ("task", f"{settings.task}, {settings.train.algorithm}"),
             (
                 "method",
-                f"{settings.method_name}: {method.rounds} rounds x {method.candidates} candidates, "
-                f"population {method.population}, evolves {method.evolve}, scope {method.scope}",
+                f"{settings.method_name}: {rounds}, population {method.population}, evolves {method.evolve}, "
+                f"scope {method.scope}",
             ),
             ("training", f"{seeds}; {settings.evaluation.episodes} evaluation episodes; {settings.workers} workers"),
             ("roles", f"generator {roles.generator}, critic {roles.critic}, validator {roles.validator}"),
@@ -177,7 +186,8 @@ def _outcome(event: Event) -> Iterable[RenderableType]:
         for name, standing, style in (("native", native, "dim"), (best["candidate"], best, "bold green")):
             bar = Text(_bar(standing["score"], 40), style)
             table.add_row(Text(name, style), bar, f"{standing['score']:.3f}", _interval(standing["interval"]))
-        yield Text(f"Score on {len(best['scores'])} fresh seeds, interquartile mean and 95% interval", "dim")
+        seeds = "fresh seeds" if event["phase"] == "confirm" else "seeds of the search, which flatter the best"
+        yield Text(f"Score on {len(best['scores'])} {seeds}; interquartile mean and 95% interval", "dim")
         yield table
         metrics = ", ".join(f"{k} {native['metrics'][k]:.3g} -> {v:.3g}" for k, v in best["metrics"].items())
         yield Text(metrics, "dim")
@@ -230,12 +240,16 @@ class PlainTrace:
     """The story as lines, without colour or motion."""
 
     def __init__(self, file: IO[str]) -> None:
-        self.console = Console(file=file, no_color=True, highlight=False, width=120, legacy_windows=False)
+        self.console = _plain_console(file)
         self.story = Story()
 
+    def recall(self, past: Iterable[Event]) -> None:
+        self.story.recall(past)
+
     def tell(self, event: Event) -> None:
+        console = _plain_console(sys.stdout) if event["event"] == "finished" else self.console
         for line in self.story.lines(event):
-            self.console.print(line)
+            console.print(line)
 
     def __enter__(self) -> PlainTrace:
         return self
@@ -244,8 +258,16 @@ class PlainTrace:
         self.console.file.flush()
 
 
+def _plain_console(file: IO[str]) -> Console:
+    width = None if file.isatty() else 120
+    return Console(file=file, no_color=True, highlight=False, width=width, force_terminal=False)
+
+
 class JsonTrace:
     """One JSON object per event on standard output."""
+
+    def recall(self, past: Iterable[Event]) -> None:
+        """Programs are told each event once."""
 
     def tell(self, event: Event) -> None:
         sys.stdout.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
@@ -289,7 +311,13 @@ class LiveTrace:
     ) -> None:
         self.bars.stop()
 
+    def recall(self, past: Iterable[Event]) -> None:
+        past = list(past)
+        self.story.recall(past)
+        self.done = sum(self._weight(event["branch"]) for event in past if event["event"] == "tool_result")
+
     def tell(self, event: Event) -> None:
+        console = self.console
         match event["event"]:
             case "run_started":
                 self._begin(event)
@@ -301,8 +329,9 @@ class LiveTrace:
                 self._end(event)
             case "finished":
                 self.bars.stop()
+                console = Console(highlight=False)
         for line in self.story.lines(event):
-            self.console.print(line)
+            console.print(line)
 
     def _begin(self, event: Event) -> None:
         method = RunSettings.model_validate(event["settings"]).method
@@ -310,6 +339,7 @@ class LiveTrace:
         # In units of one search branch; the two confirmations have other seeds.
         total = branches + method.stages * 2 * method.confirm_seeds / method.search_seeds
         self.run = self.bars.add_task("whole run", total=total, note="")
+        self._whole()
 
     def _move(self, event: Event) -> None:
         bar = self.branches.get(event["branch"])

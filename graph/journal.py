@@ -27,10 +27,13 @@ class Journal:
         self._finished: Event | None = None
         self._tokens: Callable[[], int] = lambda: 0
         last: Event = {}
-        for last in directory.events():
-            self._remember(last)
-        self._tokens_before: int = last.get("tokens", 0)
-        self._started = time.monotonic() - last.get("seconds", 0.0)
+        try:
+            for last in directory.events():
+                self._remember(last)
+            self._tokens_before: int = last.get("tokens", 0)
+            self._started = time.monotonic() - last.get("seconds", 0.0)
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{directory.path / 'events.jsonl'} is damaged: restore it, or start a new run") from error
 
     def meter(self, tokens: Callable[[], int]) -> None:
         """`tokens` counts this process; the last event says what the ones before had spent."""

@@ -1,7 +1,7 @@
 """The nine steps of the state machine. Each reads the state, does its work, tells the trace, returns a delta.
 
 A node may run again after a kill, from its top: what it has already put into the run directory (a batch of
-proposals, an evaluation) is read back instead of being made anew.
+proposals, a diagnosis, checks, an evaluation) is read back instead of being made anew.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from marlsmith.graph.state import (
 from marlsmith.graph.trace import (
     Approval,
     Checked,
+    Checks,
     Diagnosed,
     Judged,
     Promoted,
@@ -78,7 +79,8 @@ def diagnose(state: State, runtime: Runtime[Context]) -> State:
     if not brief.evidence:
         return opened
     try:
-        diagnosis = critic.diagnose(brief)
+        name = f"s{state['stage']}r{state['round']}-diagnosis"
+        diagnosis = runtime.context.directory.once(name, Diagnosis, lambda: critic.diagnose(brief))
     except AnswerError as error:
         _warn(state, runtime, f"the critic gave no usable diagnosis, the round goes on without: {error}")
         return opened
@@ -116,7 +118,9 @@ def check(state: State, runtime: Runtime[Context]) -> State:
 
     What is left in `rejected` is to be repaired in one more pass; the router needs to know no more.
     """
-    checks = _check_all(state["pending"], state, runtime)
+    name = f"{batch_name(state['stage'], state['round'], state['attempt'])}-checks"
+    directory = runtime.context.directory
+    checks = directory.once(name, Checks, lambda: Checks(checks=_check_all(state["pending"], state, runtime))).checks
     for event in checks:
         _tell(runtime, event)
     accepted = state["accepted"] + [event.candidate for event in checks if event.accepted]
@@ -184,8 +188,7 @@ def promote(state: State, runtime: Runtime[Context]) -> State:
     assert verdict.gain is not None
     directory, stage = runtime.context.directory, state["stage"]
     candidate = directory.candidate(verdict.candidate)
-    evaluation = directory.evaluation(confirm_branch(candidate.id))
-    assert evaluation is not None
+    evaluation = directory.required_evaluation(confirm_branch(candidate.id))
     directory.promote(candidate, code_of(candidate.signal, runtime.context), evaluation)
     _tell(runtime, Promoted(stage=stage, candidate=candidate.id, gain=verdict.gain))
     return {"promotion": Promotion(candidate=candidate.id, stage=stage, gain=verdict.gain)}
@@ -235,7 +238,7 @@ def _candidate(id: str, proposal: Proposal, brief: ProposalBrief, author: str) -
 # ---------------------------------------------------------------- check
 
 
-def _check_all(ids: Sequence[str], state: State, runtime: Runtime[Context]) -> list[Checked]:
+def _check_all(ids: Sequence[str], state: State, runtime: Runtime[Context]) -> tuple[Checked, ...]:
     context = runtime.context
     method, executor = context.settings.method, context.parts.executor
     candidates = [context.directory.candidate(id) for id in ids]
@@ -254,7 +257,7 @@ def _check_all(ids: Sequence[str], state: State, runtime: Runtime[Context]) -> l
             checks[candidate.id] = _checked(candidate.id, "executor", found)
         else:
             checks[candidate.id] = _review(candidate, state, runtime)
-    return [checks[id] for id in ids]
+    return tuple(checks[id] for id in ids)
 
 
 def _review(candidate: Candidate, state: State, runtime: Runtime[Context]) -> Checked:
@@ -304,10 +307,8 @@ def _judge_confirm(state: State, runtime: Runtime[Context]) -> State:
     directory = runtime.context.directory
     verdict = Verdict.model_validate(state["verdict"])
     assert verdict.candidate is not None
-    candidate = directory.evaluation(confirm_branch(verdict.candidate))
-    control = directory.evaluation(confirm_branch(control_branch(state["stage"])))
-    assert candidate is not None
-    assert control is not None
+    candidate = directory.required_evaluation(confirm_branch(verdict.candidate))
+    control = directory.required_evaluation(confirm_branch(control_branch(state["stage"])))
     promotion = state["promotion"]
     promoted_gain = promotion["gain"] if promotion is not None else None
     confirmed = judgement.confirm_verdict(candidate, control, runtime.context.settings.method, promoted_gain)

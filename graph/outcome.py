@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from marlsmith.graph import judgement
 from marlsmith.graph.context import Context
-from marlsmith.graph.state import State, confirm_branch, control_branch
+from marlsmith.graph.state import Phase, State, confirm_branch, control_branch
 from marlsmith.graph.trace import CandidateStanding, Finished, Gain, Standing
 from marlsmith.schemas import Evaluation, Verdict
 
 
 def finished_event(state: State, context: Context) -> Finished:
-    native, best = _compared(state, context)
+    phase, native, best = _compared(state, context)
     gain = None
     if native is not None and best is not None:
         paired = judgement.gain_over(native, best, context.settings.method.level)
@@ -21,32 +21,36 @@ def finished_event(state: State, context: Context) -> Finished:
         native=Standing(**_standing(native)) if native is not None else None,
         best=CandidateStanding(candidate=best.candidate, **_standing(best)) if best is not None else None,
         gain=gain,
+        phase=phase,
         promoted=state["promotion"] is not None,
         reason=_reason(state),
         environment_steps=_environment_steps(state, context),
     )
 
 
-def _compared(state: State, context: Context) -> tuple[Evaluation | None, Evaluation | None]:
+def _compared(state: State, context: Context) -> tuple[Phase, Evaluation | None, Evaluation | None]:
     """Native and best, in this order of trust: what was promoted, the last finalist, the best of the search.
 
-    A pair always comes from the same stage and phase, so that it has its seeds in common.
+    A pair always comes from the same stage and phase, so that it has its seeds in common. The phase says
+    whether they were fresh: the search's own numbers flatter its winner.
     """
     promotion = state["promotion"]
     finalists = [promotion["candidate"]] if promotion is not None else list(state["finalists"])[::-1]
     for id in finalists:
-        control = _scored(context, confirm_branch(control_branch(state["finalists"][id])))
-        candidate = _scored(context, confirm_branch(id))
+        control = _scored(state, context, confirm_branch(control_branch(state["finalists"][id])))
+        candidate = _scored(state, context, confirm_branch(id))
         if control is not None and candidate is not None:
-            return control, candidate
+            return "confirm", control, candidate
     for id in judgement.ranked(judgement.strengths(state["evaluated"])):
-        return _scored(context, control_branch(state["evaluated"][id]["stage"])), _scored(context, id)
-    return _scored(context, control_branch(state["stage"])), None
+        control = _scored(state, context, control_branch(state["evaluated"][id]["stage"]))
+        return "search", control, _scored(state, context, id)
+    return "search", _scored(state, context, control_branch(state["stage"])), None
 
 
-def _scored(context: Context, branch: str) -> Evaluation | None:
-    evaluation = context.directory.evaluation(branch)
-    return evaluation if evaluation is not None and evaluation.error is None else None
+def _scored(state: State, context: Context, branch: str) -> Evaluation | None:
+    """The branch's evaluation, None where it was never trained or failed."""
+    outcome = state["evaluated"].get(branch)
+    return context.directory.required_evaluation(branch) if outcome is not None and outcome["error"] is None else None
 
 
 def _standing(evaluation: Evaluation) -> dict[str, object]:
@@ -63,5 +67,5 @@ def _reason(state: State) -> str:
 
 
 def _environment_steps(state: State, context: Context) -> int:
-    evaluations = (context.directory.evaluation(branch) for branch in state["evaluated"])
-    return sum(e.steps * len(e.seeds) for e in evaluations if e is not None)
+    evaluations = map(context.directory.required_evaluation, state["evaluated"])
+    return sum(evaluation.steps * len(evaluation.seeds) for evaluation in evaluations)

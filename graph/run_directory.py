@@ -14,7 +14,7 @@ import platform
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -65,8 +65,10 @@ class RunDirectory:
     ) -> RunDirectory:
         """A new run. Built beside its place and renamed into it: a refusal leaves nothing behind."""
         path = path.absolute()
-        if path.exists() or path.is_symlink():
-            raise UserError(f"{path} exists: choose another directory, or `marlsmith resume {path}`")
+        with _creating(path):
+            str(path).encode()  # run.toml could not name it otherwise
+            if path.exists() or path.is_symlink():
+                raise UserError(f"{path} exists: choose another directory, or `marlsmith resume {path}`")
         with _creating(path), _parents_of(path):
             _require_space(path.parent)
             building = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -87,8 +89,9 @@ class RunDirectory:
         """A run that exists. With a fingerprint, only one that this version's graph can continue."""
         path = path.absolute()
         file = path / "run.toml"
-        if not file.is_file():
-            raise UserError(f"{path} is not a run: it has no run.toml")
+        with explained(path):
+            if not file.is_file():
+                raise UserError(f"{path} is not a run: it has no run.toml")
         try:
             with explained(path):
                 manifest = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -152,6 +155,16 @@ class RunDirectory:
     def _candidate(self, id: str) -> Path:
         return self.path / "candidates" / f"{id}.json"
 
+    def once(self, name: str, record: type[R], make: Callable[[], R]) -> R:
+        """What a role answered: asked once, and read back when its node runs again after a kill."""
+        file = self._candidate(name)
+        found = self._read(file, record)
+        if found is None:
+            found = make()
+            with explained(self.path):
+                _write(file, _json(found))
+        return found
+
     # ------------------------------------------------------------ branches and the main run
 
     def branch(self, branch: str) -> Path:
@@ -160,6 +173,16 @@ class RunDirectory:
         with explained(self.path):
             directory.mkdir(parents=True, exist_ok=True)
         return directory
+
+    def required_evaluation(self, branch: str) -> Evaluation:
+        """Of a branch that the run's state says was trained: without it the run cannot go on as it was."""
+        found = self.evaluation(branch)
+        if found is None:
+            raise UserError(f"{self._evaluation(branch)} is missing: restore it, or start a new run")
+        return found
+
+    def _evaluation(self, branch: str) -> Path:
+        return self.path / "branches" / branch / "evaluation.json"
 
     def write_evaluation(self, branch: str, evaluation: Evaluation) -> Evaluation:
         """Last of all that a branch writes: from here on it is never trained again."""
@@ -172,7 +195,7 @@ class RunDirectory:
         return evaluation
 
     def evaluation(self, branch: str) -> Evaluation | None:
-        return self._read(self.path / "branches" / branch / "evaluation.json", Evaluation)
+        return self._read(self._evaluation(branch), Evaluation)
 
     def promote(self, candidate: Candidate, code: str, evaluation: Evaluation) -> None:
         """Copies the confirmed policy and its signal into main/; done twice, it is the same."""
@@ -198,17 +221,22 @@ class RunDirectory:
 
     def events(self) -> Iterator[dict[str, Any]]:
         try:
-            text = (self.path / "events.jsonl").read_bytes()
+            with explained(self.path):
+                text = (self.path / "events.jsonl").read_bytes()
         except FileNotFoundError:
             return
         lines = text.split(b"\n")
         for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline was cut by a kill
             try:
-                yield json.loads(line)
+                event = json.loads(line)
+                if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+                    raise ValueError("no event")
             except ValueError as error:
                 raise UserError(
                     f"{self.path / 'events.jsonl'} is damaged in line {number}: delete that line"
                 ) from error
+            # A run may have been moved since: it is where it is now.
+            yield {**event, "run": str(self.path)} if "run" in event else event
 
     def mend_events(self) -> None:
         """Cuts a half-written last line, before more is appended. Only under the lock."""
@@ -223,7 +251,7 @@ class RunDirectory:
         except FileNotFoundError:
             return None
         except ValidationError as error:
-            raise UserError(f"{file} is damaged: delete it and `marlsmith resume {self.path}`") from error
+            raise UserError(f"{file} is damaged: restore it, or start a new run") from error
 
 
 @contextmanager
@@ -239,7 +267,9 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in _FORBIDDEN:
             reason = os.strerror(error.errno or 0).lower()
             raise UserError(f"cannot write to {path} ({reason}): allow it and `marlsmith resume {path}`") from error
-        raise
+        raise UserError(
+            f"cannot use {path} ({(error.strerror or 'fault').lower()}): mend it, or start a new run"
+        ) from error
 
 
 # A forked child would keep the parent's lock alive after a kill -9 of the parent.
@@ -262,6 +292,8 @@ def _creating(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         raise UserError(f"cannot create {path} ({reason}): choose another directory") from error
+    except UnicodeEncodeError as error:
+        raise UserError(f"cannot create {str(path)!a} (its name is not UTF-8): choose another directory") from error
 
 
 @contextmanager

@@ -79,6 +79,12 @@ class Checked(Record):
     reasons: tuple[str, ...] = ()
 
 
+class Checks(Record):
+    """What one pass of `check` found, as it is kept on disk."""
+
+    checks: tuple[Checked, ...]
+
+
 class ToolCall(Record):
     event: Literal["tool_call"] = "tool_call"
     tool: str
@@ -160,6 +166,8 @@ class Gain(Record):
 class Finished(Record):
     """The last event. `native`, `best` and `gain` are None where nothing was there to be measured.
 
+    `phase` says on which seeds they stand: `confirm` are fresh ones, `search` are those that chose the best.
+
     DESIGN section 8 counts `seconds` and `tokens` among its fields: the driver adds them, as to every event.
     """
 
@@ -168,6 +176,7 @@ class Finished(Record):
     native: Standing | None
     best: CandidateStanding | None
     gain: Gain | None
+    phase: Phase
     promoted: bool
     reason: str
     environment_steps: int

@@ -39,5 +39,6 @@ class Observer:
             return observation
         members, environments = observation.shape[:2]
         history = None if self.history is None else self.history.flatten(0, 1)
-        features = self.program.features(observation.flatten(0, 1), history)
+        # A copy: candidate code could write into what the policy is about to see.
+        features = self.program.features(observation.flatten(0, 1).clone(), history)
         return torch.cat((observation, features.unflatten(0, (members, environments))), -1)

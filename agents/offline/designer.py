@@ -8,6 +8,7 @@ from marlsmith.agents.offline import draft as edits
 from marlsmith.agents.offline.draft import Draft, Edit, fresh
 from marlsmith.schemas import (
     Assignment,
+    Code,
     Diagnosis,
     Elite,
     FailureKind,
@@ -15,7 +16,6 @@ from marlsmith.schemas import (
     Proposal,
     ProposalBrief,
     RewardConfig,
-    Signal,
     canonical,
 )
 
@@ -74,8 +74,9 @@ class OfflineGenerator:
         if not useful:
             signal = fresh(_draft(brief), rule, rng).signal()
             return Proposal(signal=signal, kind="new", rationale=_first_words(rule))
-        if len(useful) > 1 and number > 0 and rng.random() < CROSSOVER_SHARE:
-            return _crossover(brief, useful, rng)
+        pure = [elite for elite in useful if not _code_parts(elite)]
+        if len(pure) > 1 and number > 0 and rng.random() < CROSSOVER_SHARE and (child := _crossover(brief, pure, rng)):
+            return child
         return _mutation(brief, useful[0 if number == 0 else rng.randrange(len(useful))], number, rng)
 
 
@@ -86,6 +87,11 @@ def _draft(brief: ProposalBrief) -> Draft:
 def _editable(elite: Elite) -> bool:
     signal = elite.candidate.signal
     return isinstance(signal.reward, RewardConfig) or isinstance(signal.observation, ObservationConfig)
+
+
+def _code_parts(elite: Elite) -> list[str]:
+    signal = elite.candidate.signal
+    return [name for name in ("reward", "observation") if isinstance(getattr(signal, name), Code)]
 
 
 def _first_words(rule: Assignment) -> str:
@@ -99,16 +105,18 @@ def _first_words(rule: Assignment) -> str:
 
 def _mutation(brief: ProposalBrief, parent: Elite, number: int, rng: random.Random) -> Proposal:
     draft = _draft(brief).load(parent.candidate.signal)
-    said = [words for edit in _chosen_edits(brief.diagnosis, number, rng) if (words := _edited(draft, edit, rng))]
+    said = [f"leaves out the {part}, which is code" for part in _code_parts(parent)]
+    touched: set[str] = set()
+    for edit in _chosen_edits(brief.diagnosis, number, rng):
+        edited = draft.copy()
+        words = edit(edited, rng)
+        changes = draft.touched(edited)
+        if words and changes and touched.isdisjoint(changes):  # a second edit must not belie the words of the first
+            draft = edited
+            said.append(words)
+            touched |= changes
     why = f"{parent.candidate.id} scored {parent.evaluation.score or 0:.2f}. This variant {'; '.join(said)}."
     return Proposal(signal=draft.signal(), kind="mutate", parents=(parent.candidate.id,), rationale=why)
-
-
-def _edited(draft: Draft, edit: Edit, rng: random.Random) -> str | None:
-    """What the edit says it did, if it did anything: a run may not let it touch the part that it is for."""
-    before = draft.signal()
-    words = edit(draft, rng)
-    return words if draft.signal() != before else None
 
 
 def _chosen_edits(diagnosis: Diagnosis | None, number: int, rng: random.Random) -> list[Edit]:
@@ -122,24 +130,35 @@ def _chosen_edits(diagnosis: Diagnosis | None, number: int, rng: random.Random) 
     return list(dict.fromkeys(chosen))
 
 
-def _crossover(brief: ProposalBrief, elites: list[Elite], rng: random.Random) -> Proposal:
-    """The reward of one parent with the observation of the other; or, of rewards alone, a mix of their terms."""
-    one, other = rng.sample(elites, 2)
-    draft, second = _draft(brief).load(one.candidate.signal), _draft(brief).load(other.candidate.signal)
+def _crossover(brief: ProposalBrief, elites: list[Elite], rng: random.Random) -> Proposal | None:
+    """The reward of one parent with the observation of the other; or, of one part alone, a mix of theirs.
+
+    None where nothing of the other parent came in.
+    """
+    parents = rng.sample(elites, 2)
+    one, other = (parent.candidate.id for parent in parents)
+    draft, second = (_draft(brief).load(parent.candidate.signal) for parent in parents)
+    inherited = draft.parts + second.parts
     if brief.evolve == "both":
         draft.features = second.features
         draft.assign(draft.rule())
-        said = f"The reward of {one.candidate.id} with the observation of {other.candidate.id}"
+        said = f"The reward of {one} with the observation of {other}"
     else:
+        draft.assign(draft.rule())
+        second.assign(draft.rule())
+        before = draft.parts
         for term in second.terms:
             if rng.random() < 0.5:
                 draft.add_term(term)
         for feature in second.features:
             if rng.random() < 0.5:
                 draft.add_feature(feature)
-        draft.assign(draft.rule())
-        said = f"{one.candidate.id} with some parts of {other.candidate.id}"
+        taken = [part.kind for part in draft.parts if part not in before]
+        if not taken:
+            return None
+        said = f"{one} with {', '.join(taken)} of {other}"
+    if any(part not in inherited for part in draft.parts):
+        said += f", brought to the {draft.rule()} assignment throughout"
     tuned = edits.tune_weights(draft, rng)
-    signal: Signal = draft.signal()
-    why = f"{said}{', weights tuned anew' if tuned else ''}."
-    return Proposal(signal=signal, kind="crossover", parents=(one.candidate.id, other.candidate.id), rationale=why)
+    why = f"{said}. It {tuned}." if tuned else f"{said}."
+    return Proposal(signal=draft.signal(), kind="crossover", parents=(one, other), rationale=why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from marlsmith.schemas import (
     AgentDistances,
@@ -40,6 +40,8 @@ MOST_PARTS = 8
 """Terms or features of a draft: more than a reader takes in teaches nobody anything."""
 
 LEAST_WEIGHT, MOST_WEIGHT = 0.05, 20.0
+MOST_ALPHA = 0.9
+"""Beyond, the team's terms would as good as go; the same holds the other way round."""
 
 
 @dataclass
@@ -70,6 +72,39 @@ class Draft:
             if self.features
             else None,
         )
+
+    def copy(self) -> Draft:
+        return replace(self, terms=list(self.terms), features=list(self.features))
+
+    @property
+    def parts(self) -> list[AnyTerm | AnyFeature]:
+        return [*self.terms, *self.features]
+
+    def touched(self, after: Draft) -> set[str]:
+        """The kinds of what differs between this draft and a later one."""
+        kinds = {part.kind for part in self.parts if part not in after.parts}
+        kinds |= {part.kind for part in after.parts if part not in self.parts}
+        return kinds if after.alpha == self.alpha else kinds | {"alpha"}
+
+    def pay(self, term: AnyTerm, rng: random.Random, adds: str, raises: str) -> str | None:
+        """Adds the term, or lets its like weigh more in the form that it has; says which, or None for neither."""
+        for index, old in enumerate(self.terms):
+            if _same_purpose(old, term):
+                more = _reweighed(old, rng.uniform(1.25, 2.5)).weight if old.weight > 0 else term.weight
+                if more <= old.weight:  # as heavy as terms get
+                    return None
+                self.terms[index] = old.model_copy(update={"weight": more})
+                return f"{raises} (weight {old.weight:g} to {more:g})"
+        if not self.designs_reward or len(self.terms) >= MOST_PARTS:
+            return None
+        self.terms.append(term)
+        return adds
+
+    def show(self, feature: AnyFeature, words: str) -> str | None:
+        """Adds the feature and says so; None where that cannot be, or is so already."""
+        before = len(self.features)
+        self.add_feature(feature)
+        return words if len(self.features) > before else None
 
     def add_term(self, term: AnyTerm) -> None:
         """Adds it, or puts it in the place of its like."""
@@ -162,73 +197,83 @@ def give_each_its_target(draft: Draft, rng: random.Random) -> str | None:
 
 
 def pay_unique_coverage(draft: Draft, rng: random.Random) -> str | None:
-    draft.add_term(UniqueCoverage(credit="team", threshold=draft.card.reach, weight=weight(rng, 2.0)))
-    return "pays the team for each target that is covered, once"
+    term = UniqueCoverage(credit="team", threshold=draft.card.reach, weight=weight(rng, 2.0))
+    adds = "pays the team for each target that is covered, once"
+    return draft.pay(term, rng, adds, "pays the team more for each target that is covered, once")
 
 
 def show_claims(draft: Draft, rng: random.Random) -> str | None:
     if draft.card.part("offset", "agent") is None:
         return None
-    draft.add_feature(TargetClaims())
-    return "shows each agent which targets it is the nearest to"
+    return draft.show(TargetClaims(), "shows each agent which targets it is the nearest to")
 
 
 def pull_harder(draft: Draft, rng: random.Random) -> str | None:
-    draft.add_term(Approach(assignment=draft.rule(), weight=weight(rng, 2.0)))
-    draft.add_feature(TargetOffset(assignment=draft.rule()))
-    return "pulls harder towards the assigned target, and shows where it is"
+    rule = draft.rule()
+    term = Approach(assignment=rule, weight=weight(rng, 2.0))
+    pull = draft.pay(term, rng, "pulls towards the assigned target", "pulls harder towards the assigned target")
+    sight = draft.show(TargetOffset(assignment=rule), "shows where the assigned target is")
+    return " and ".join(filter(None, (pull, sight))) or None
 
 
 def pay_progress(draft: Draft, rng: random.Random) -> str | None:
-    draft.add_term(Progress(assignment=draft.rule(), weight=weight(rng, 5.0)))
-    return "pays each step that brings the target nearer"
+    term = Progress(assignment=draft.rule(), weight=weight(rng, 5.0))
+    adds = "pays each step that brings the target nearer"
+    return draft.pay(term, rng, adds, "pays more for each step that brings the target nearer")
 
 
 def pay_arrival(draft: Draft, rng: random.Random) -> str | None:
-    draft.add_term(Reach(assignment=draft.rule(), threshold=draft.card.reach, weight=weight(rng, 3.0)))
-    return "raises the bonus for standing within reach of the target"
+    term = Reach(assignment=draft.rule(), threshold=draft.card.reach, weight=weight(rng, 3.0))
+    adds = "pays for standing within reach of the target"
+    return draft.pay(term, rng, adds, "raises the bonus for standing within reach of the target")
 
 
 def pay_wide_arrival(draft: Draft, rng: random.Random) -> str | None:
     threshold = round(draft.card.reach * rng.choice([2, 3]), 4)
-    draft.add_term(Reach(assignment=draft.rule(), threshold=threshold, weight=weight(rng, 0.5)))
-    return f"adds a smaller bonus at {threshold:g}, so that the last stretch has a slope"
+    term = Reach(assignment=draft.rule(), threshold=threshold, weight=weight(rng, 0.5))
+    adds = f"adds a bonus at {threshold:g}, so that the last stretch has a slope"
+    return draft.pay(term, rng, adds, f"raises the bonus at {threshold:g}, so that the last stretch has a slope")
 
 
 def slow_down(draft: Draft, rng: random.Random) -> str | None:
-    draft.add_term(
-        SlowNearTarget(assignment=draft.rule(), threshold=round(2 * draft.card.reach, 4), weight=weight(rng, 0.5))
-    )
-    return "charges for speed near the target, so that agents stay there"
+    threshold = round(2 * draft.card.reach, 4)
+    term = SlowNearTarget(assignment=draft.rule(), threshold=threshold, weight=weight(rng, 0.5))
+    adds = "charges for speed near the target, so that agents stay there"
+    return draft.pay(term, rng, adds, "charges more for speed near the target, so that agents stay there")
 
 
 def show_margin(draft: Draft, rng: random.Random) -> str | None:
-    draft.add_feature(ThresholdMargin(assignment=draft.rule(), threshold=draft.card.reach))
-    return "shows how far inside the reach the agent is"
+    feature = ThresholdMargin(assignment=draft.rule(), threshold=draft.card.reach)
+    return draft.show(feature, "shows how far inside the reach the agent is")
 
 
 def charge_collisions(draft: Draft, rng: random.Random) -> str | None:
-    draft.add_term(Collision(distance=draft.card.collide, weight=weight(rng, 0.5)))
-    return "charges for collisions"
+    term = Collision(distance=draft.card.collide, weight=weight(rng, 0.5))
+    return draft.pay(term, rng, "charges for collisions", "charges more for collisions")
 
 
 def charge_crowding(draft: Draft, rng: random.Random) -> str | None:
-    draft.add_term(Crowding(radius=round(1.5 * draft.card.collide, 4), weight=weight(rng, 0.5)))
-    return "charges for standing close before it comes to a collision"
+    term = Crowding(radius=round(1.5 * draft.card.collide, 4), weight=weight(rng, 0.5))
+    adds = "charges for standing close before it comes to a collision"
+    return draft.pay(term, rng, adds, "charges more for standing close before it comes to a collision")
 
 
 def favour_the_individual(draft: Draft, rng: random.Random) -> str | None:
-    if not draft.terms:
+    if (
+        len({term.credit for term in draft.terms}) < 2 or draft.alpha >= MOST_ALPHA
+    ):  # alpha weighs one against the other
         return None
-    draft.alpha = round(min(1.0, draft.alpha + rng.uniform(0.1, 0.3)), 2)
+    draft.alpha = round(min(MOST_ALPHA, draft.alpha + rng.uniform(0.1, 0.3)), 2)
     return f"gives the individual part more weight (alpha {draft.alpha:g}): own deeds show in own reward"
 
 
 def soften(draft: Draft, rng: random.Random) -> str | None:
     if not draft.terms:
         return None
-    draft.terms = [_reweighed(term, 0.6) for term in draft.terms]
-    return "softens all terms"
+    before = draft.terms
+    draft.terms = [_reweighed(term, 0.6) for term in before]
+    softer = [abs(new.weight) < abs(old.weight) for new, old in zip(draft.terms, before, strict=True)]
+    return "softens all terms" if all(softer) else "softens the heavier terms"
 
 
 def drop_strongest(draft: Draft, rng: random.Random) -> str | None:
@@ -236,15 +281,16 @@ def drop_strongest(draft: Draft, rng: random.Random) -> str | None:
         return None
     strongest = max(draft.terms, key=lambda term: abs(term.weight))
     draft.terms.remove(strongest)
-    return f"drops its strongest term, {strongest.kind}"
+    return f"drops the term of the largest weight, {strongest.kind}"
 
 
 def tune_weights(draft: Draft, rng: random.Random) -> str | None:
     if not draft.terms:
         return None
     draft.terms = [_reweighed(term, 2 ** rng.gauss(0, 0.5)) for term in draft.terms]
-    draft.alpha = round(min(0.9, max(0.1, draft.alpha + rng.gauss(0, 0.1))), 2)
-    return "tunes the weights"
+    old = draft.alpha
+    draft.alpha = round(min(MOST_ALPHA, max(1 - MOST_ALPHA, old + rng.gauss(0, 0.1))), 2)
+    return "tunes the weights" + (f", and alpha from {old:g} to {draft.alpha:g}" if draft.alpha != old else "")
 
 
 def reshape_approach(draft: Draft, rng: random.Random) -> str | None:
@@ -267,12 +313,12 @@ def add_some_feature(draft: Draft, rng: random.Random) -> str | None:
     if not draft.designs_observation:
         return None
     feature = rng.choice(optional_features(draft, draft.rule()))
-    draft.add_feature(feature)
-    return f"adds the feature {feature.kind}"
+    return draft.show(feature, f"adds the feature {feature.kind}")
 
 
 def _reweighed(term: AnyTerm, factor: float) -> AnyTerm:
-    size = min(MOST_WEIGHT, max(LEAST_WEIGHT, abs(term.weight) * factor))
+    least = min(LEAST_WEIGHT, abs(term.weight))
+    size = min(MOST_WEIGHT, max(least, abs(term.weight) * factor))
     return term.model_copy(update={"weight": round(size if term.weight >= 0 else -size, 3)})
 
 

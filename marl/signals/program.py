@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,15 +17,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marlsmith.marl.signals.static import SAFE_BUILTINS, check_source, defined_functions
+from marlsmith.marl.signals.static import (
+    OBSERVATION_FORMS,
+    REWARD_FORMS,
+    SAFE_BUILTINS,
+    check_source,
+    defined_functions,
+    parse,
+    require_functions,
+)
 from marlsmith.marl.signals.view import COMMON_FIELDS, StateView
 from marlsmith.marl.signals.writer import to_code
-from marlsmith.schemas import Scope, Signal, SignalError, TaskCard
+from marlsmith.schemas import Code, Scope, Signal, SignalError, TaskCard
 
 HISTORY = 4
 """How many observations, the newest last, a function `enhance_observation(obs, history)` is given."""
 
 FILE_NAME = "<signal>"
+
+MOST_TERMS = 32
+TERM_NAME = r"[A-Za-z0-9_.:+\- ]{1,40}"
+"""Names of terms come from candidate code and go to terminals and prompts: plain words only."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +63,11 @@ class Program:
         """
         own = _terms("agent_reward", self.agent_reward, state, (rows, agents))
         team = _terms("global_reward", self.global_reward, state, (rows,))
-        terms = {
-            **own,
-            **{name if name not in own else f"team_{name}": value for name, value in team.items()},
-        }
+        terms = dict(own)
+        for name, value in team.items():
+            while name in terms:
+                name = f"team_{name}"
+            terms[name] = value
         local = torch.stack(list(own.values())).sum(0) if own else None
         shared = torch.stack(list(team.values())).sum(0).unsqueeze(-1) if team else None
         if local is not None and shared is not None:
@@ -90,8 +104,14 @@ def _terms(
     wanted = "[B, N]" if len(shape) == 2 else "[B]"
     if not terms:
         raise SignalError(f"{name} returned no term: return a tensor {wanted} or a dict of them", "dynamic")
+    if len(terms) > MOST_TERMS:
+        raise SignalError(f"{name} returned {len(terms)} terms: at most {MOST_TERMS}", "dynamic")
     for term, tensor in terms.items():
-        if not isinstance(term, str) or not isinstance(tensor, Tensor):
+        if not isinstance(term, str) or not re.fullmatch(TERM_NAME, term):
+            raise SignalError(
+                f"{name} has a term named {term!a:.60}: use at most 40 letters, digits and _.:+-", "dynamic"
+            )
+        if not isinstance(tensor, Tensor):
             raise SignalError(
                 f"{name} returned {type(tensor).__name__} for {term!r}: return a tensor {wanted} or a dict of them",
                 "dynamic",
@@ -108,6 +128,9 @@ def _terms(
 
 def checked_tree(signal: Signal, card: TaskCard) -> ast.Module:
     """The static check alone: parses and executes nothing. Raises SignalError where code is refused."""
+    for part, forms in ((signal.reward, REWARD_FORMS), (signal.observation, OBSERVATION_FORMS)):
+        if isinstance(part, Code):
+            require_functions(parse(part.source), forms)
     return check_source(to_code(signal, card), state_fields(card))
 
 

@@ -12,13 +12,12 @@ import builtins
 import difflib
 import io
 import tokenize
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from marlsmith.schemas import SignalError
 
 SOURCE_LIMIT = 100_000
 PROBLEM_LIMIT = 5
-ENTRY_POINTS = ("agent_reward", "global_reward", "enhance_observation", "stateEnhance")
 
 # ---------------------------------------------------------------- what is allowed
 
@@ -275,21 +274,32 @@ def _sentence(line: int, what: str, remedy: Remedy) -> str:
 
 
 def defined_functions(tree: ast.Module) -> dict[str, int]:
-    """Top-level functions and how many positional parameters each takes."""
+    """Top-level functions and how many arguments each needs: parameters with a default do not count."""
     return {
-        node.name: len(node.args.posonlyargs) + len(node.args.args)
+        node.name: len(node.args.posonlyargs) + len(node.args.args) - len(node.args.defaults)
         for node in tree.body
         if isinstance(node, ast.FunctionDef)
     }
 
 
-def require_functions(tree: ast.Module) -> None:
-    """Raises SignalError where the module defines no entry point."""
-    if not defined_functions(tree).keys() & set(ENTRY_POINTS):
-        raise SignalError(
-            "defines none of agent_reward(state), global_reward(state), enhance_observation(obs): "
-            "write at least one of them as a top-level function"
-        )
+Forms = Mapping[str, tuple[str, ...]]
+REWARD_FORMS: dict[str, tuple[str, ...]] = {"agent_reward": ("state",), "global_reward": ("state",)}
+OBSERVATION_FORMS: dict[str, tuple[str, ...]] = {
+    "enhance_observation": ("obs", "obs, history"),
+    "stateEnhance": ("obs", "obs, history"),
+}
+
+
+def require_functions(tree: ast.Module, forms: Forms = REWARD_FORMS | OBSERVATION_FORMS) -> None:
+    """Raises SignalError where the module defines no entry point of these, or one with other parameters."""
+    defined = {name: count for name, count in defined_functions(tree).items() if name in forms}
+    if not defined:
+        wanted = ", ".join(f"{name}({form[0]})" for name, form in forms.items() if name != "stateEnhance")
+        raise SignalError(f"defines none of {wanted}: write at least one of them as a top-level function")
+    for name, count in defined.items():
+        if count not in {len(form.split(", ")) for form in forms[name]}:
+            right = " or ".join(f"{name}({form})" for form in forms[name])
+            raise SignalError(f"{name} needs {count} arguments: write it as {right}")
 
 
 def _foreign_names(source: str) -> Iterator[tuple[int, str]]:

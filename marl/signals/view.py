@@ -81,17 +81,14 @@ class Transitions:
 def transition_view(steps: Transitions, horizon: int, training_progress: float, gamma: float) -> StateView:
     """All transitions as one batch, B = T * P * E: one call of a reward function serves a whole rollout."""
     time = _batch(steps.clock).float() / horizon
-    common: dict[str, Any] = {
-        "action": _batch(steps.action),
-        "reward": _batch(steps.reward),
-        "training_progress": torch.full_like(time, training_progress),
-        "gamma": gamma,
-    }
+    common: dict[str, Any] = {"training_progress": torch.full_like(time, training_progress), "gamma": gamma}
     obs, next_obs = _batch(steps.obs_before), _batch(steps.obs_after)
     then = {name: _batch([state[name] for state in steps.before]) for name in steps.before[0]}
     now = {name: _batch([state[name] for state in steps.after]) for name in steps.after[0]}
-    prev = StateView({**common, **then, "obs": obs, "prev_obs": obs, "time": time - 1 / horizon})
-    return StateView({**common, **now, "obs": next_obs, "prev_obs": obs, "time": time, "prev": prev})
+    # What belongs to the step and not to a state (action, reward) has no meaning one state earlier.
+    prev = StateView({**common, **then, "obs": obs, "time": time - 1 / horizon})
+    taken = {"action": _batch(steps.action), "reward": _batch(steps.reward), "prev_obs": obs}
+    return StateView({**common, **now, **taken, "obs": next_obs, "time": time, "prev": prev})
 
 
 def _batch(tensors: Sequence[Tensor]) -> Tensor:

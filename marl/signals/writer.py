@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import textwrap
 from collections.abc import Iterable
 
@@ -44,7 +45,7 @@ def write_configs(reward: RewardConfig | None, observation: ObservationConfig | 
     helpers: dict[str, str] = {}
     constants: list[str] = []
     if reward is not None:
-        constants.append(f"ALPHA = {reward.alpha:g}")
+        constants.append(f"ALPHA = {reward.alpha!r}")
         parts += _write_reward(reward, card, helpers)
     if observation is not None:
         constants.append(f'SCOPE = "{observation.scope}"')
@@ -163,9 +164,9 @@ def _write_reward(config: RewardConfig, card: TaskCard, helpers: dict[str, str])
             value = f"{value}.mean(-1)"
         if term.fade is not None:
             helpers.setdefault("fade", FADE)
-            faded = f"fade(state, {term.fade.start:g}, {term.fade.end:g})"
+            faded = f"fade(state, {term.fade.start!r}, {term.fade.end!r})"
             value = f"{faded}{'.unsqueeze(-1)' if term.credit == 'agent' else ''} * {value}"
-        entries[term.credit].append(f'        "{name}": {term.weight:g} * {value},')
+        entries[term.credit].append(f'        "{name}": {term.weight!r} * {value},')
     written = list(functions.values())
     for credit, function, docstring in (
         ("agent", "agent_reward", "Individual part, [B, N] a term; weighs ALPHA in the sum (LERO, Eq. 1)."),
@@ -183,12 +184,8 @@ TEAM_VALUED = ("team_distance", "team_success", "unique_coverage")
 
 def _term_name(term: AnyTerm) -> str:
     marks = [getattr(term, name, None) for name in ("assignment", "threshold", "distance", "radius")]
-    return "_".join(
-        [
-            term.kind,
-            *(f"{mark:g}".replace(".", "_") if isinstance(mark, float) else mark for mark in marks if mark),
-        ]
-    )
+    words = [term.kind, *(str(mark) for mark in marks if mark is not None)]
+    return re.sub(r"\W", "_", "_".join(words))
 
 
 def _free(name: str, taken: Iterable[str]) -> str:
@@ -209,7 +206,7 @@ def _term(term: AnyTerm, card: TaskCard, helpers: dict[str, str]) -> str:
             forms = {
                 "linear": "-remaining",
                 "squared": "-remaining.square()",
-                "exponential": f"torch.exp(-remaining / {term.scale:g})",
+                "exponential": f"torch.exp(-remaining / {term.scale!r})",
             }
             return f"{assigned(term.assignment)}\nreturn {forms[term.form]}"
         case "progress":
@@ -219,29 +216,29 @@ def _term(term: AnyTerm, card: TaskCard, helpers: dict[str, str]) -> str:
                 f"{distance}\n{before}\ntarget = {rule}(distance)\nreturn pick(before, target) - pick(distance, target)"
             )
         case "reach":
-            return f"{assigned(term.assignment)}\nreturn (remaining < {term.threshold:g}).float()"
+            return f"{assigned(term.assignment)}\nreturn (remaining < {term.threshold!r}).float()"
         case "unique_coverage" if term.credit == "team":
-            return f"{distance}\nreturn (distance.amin(-2) < {term.threshold:g}).float().mean(-1)"
+            return f"{distance}\nreturn (distance.amin(-2) < {term.threshold!r}).float().mean(-1)"
         case "unique_coverage":
             return (
                 f"{distance}\nclosest = distance == distance.amin(-2, keepdim=True)\n"
-                f"return (closest & (distance < {term.threshold:g})).any(-1).float()"
+                f"return (closest & (distance < {term.threshold!r})).any(-1).float()"
             )
         case "team_distance":
             return f"{distance}\nreturn -distance.amin(-2).mean(-1)"
         case "team_success":
-            return f"{distance}\nreturn (distance.amin(-2) < {term.threshold:g}).all(-1).float()"
+            return f"{distance}\nreturn (distance.amin(-2) < {term.threshold!r}).all(-1).float()"
         case "collision":
             return (
                 f"distance = distances({agents}, {agents})\n"
                 f"others = 1 - torch.eye({card.agents})\n"
-                f"return -((distance < {term.distance:g}) * others).sum(-1)"
+                f"return -((distance < {term.distance!r}) * others).sum(-1)"
             )
         case "crowding":
             return (
                 f"distance = distances({agents}, {agents})\n"
                 f"others = 1 - torch.eye({card.agents})\n"
-                f"return -((1 - distance / {term.radius:g}).clamp(min=0) * others).sum(-1)"
+                f"return -((1 - distance / {term.radius!r}).clamp(min=0) * others).sum(-1)"
             )
         case "slow_near_target":
             velocity = card.entity("agent").velocity
@@ -249,7 +246,7 @@ def _term(term: AnyTerm, card: TaskCard, helpers: dict[str, str]) -> str:
                 raise SignalError(f"slow_near_target needs velocities, which {card.name} has not: use another term")
             return (
                 f"{assigned(term.assignment)}\nspeed = state.{velocity}.norm(dim=-1)\n"
-                f"return -speed * (remaining < {term.threshold:g})"
+                f"return -speed * (remaining < {term.threshold!r})"
             )
         case "native":
             return "return state.reward"
@@ -320,7 +317,7 @@ def _feature(feature: AnyFeature, card: TaskCard, helpers: dict[str, str], setup
         case "target_index":
             return f"(torch.arange({targets}) == {assign(feature.assignment)}.unsqueeze(-1)).float()"
         case "threshold_margin":
-            return f"{feature.threshold:g} - pick(distance, {assign(feature.assignment)}).unsqueeze(-1)"
+            return f"{feature.threshold!r} - pick(distance, {assign(feature.assignment)}).unsqueeze(-1)"
         case "target_distances":
             see_targets()
             return "distance"

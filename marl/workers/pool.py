@@ -97,7 +97,10 @@ class Pool:
         """Run one job to its end. Raises JobFailure, and Cancelled after `close`."""
         if job not in self._jobs:
             raise ValueError(f"no job is called {job!r}; there are {', '.join(sorted(self._jobs))}")
-        request = frames.pack({"job": job, "arguments": arguments})
+        try:
+            request = frames.pack({"job": job, "arguments": arguments})
+        except FrameError as error:
+            raise JobFailure("static", f"this cannot be sent to a worker: {error}") from None
         with self._slot():
             try:
                 return self._attempt(request, limits, on_progress)

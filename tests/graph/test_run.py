@@ -63,7 +63,7 @@ def test_the_finished_event_keeps_its_contract(tmp_path):
     equipment = Equipment()
     finished = run(tmp_path / "run", equipment)[-1]
     assert set(finished) == {
-        "event", "run", "native", "best", "gain", "promoted", "reason",
+        "event", "run", "native", "best", "gain", "phase", "promoted", "reason",
         "seconds", "environment_steps", "tokens",
     }  # fmt: skip
     assert set(finished["native"]) == {"score", "scores", "interval", "metrics"}
@@ -73,6 +73,7 @@ def test_the_finished_event_keeps_its_contract(tmp_path):
     assert finished["gain"]["interval"][0] < finished["gain"]["mean"] < finished["gain"]["interval"][1]
     assert finished["run"] == str(tmp_path / "run")
     assert finished["promoted"] is True
+    assert finished["phase"] == "confirm"
     assert finished["tokens"] == 7
     trained = equipment.executor.trained
     assert finished["environment_steps"] == sum(100 * len(request.seeds) for request in trained)

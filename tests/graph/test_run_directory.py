@@ -177,7 +177,7 @@ def test_a_damaged_event_in_the_middle_is_named(tmp_path):
 def test_a_damaged_evaluation_is_named(tmp_path):
     directory = create(tmp_path / "run")
     (directory.branch("control-s1") / "evaluation.json").write_text('{"candidate": "native"')
-    with pytest.raises(UserError, match=r"evaluation\.json is damaged: delete it and `marlsmith resume"):
+    with pytest.raises(UserError, match=r"evaluation\.json is damaged: restore it"):
         directory.evaluation("control-s1")
 
 
@@ -245,6 +245,6 @@ def test_seeds_never_meet():
 def test_run_files_are_json(tmp_path):
     list(start(make_settings(rounds=1), Equipment(), tmp_path / "run"))
     files = [*(tmp_path / "run").glob("candidates/*.json"), *(tmp_path / "run").glob("branches/*/*.json")]
-    assert len(files) == 3 + 1 + 6
+    assert len(files) == 3 + 1 + 1 + 6  # candidates, their batch, its checks, evaluations
     assert all(json.loads(file.read_text()) for file in files)
     assert not list((tmp_path / "run").rglob("*.tmp"))
