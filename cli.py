@@ -81,6 +81,23 @@ def _refuse(sentence: str, code: int = USAGE) -> NoReturn:
 # ---------------------------------------------------------------- run, resume, approve
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"marlsmith {version('marlsmith')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """What stands before any command."""
+
+
 @app.command()
 def run(
     task: Task = "mpe/simple_spread",
@@ -326,8 +343,11 @@ def tasks(
     """List the tasks, or show the card of one as the roles are given it."""
     with _explained():
         from marlsmith.marl.tasks import TASKS, make_task
+        from marlsmith.marl.tasks.verify import verify
 
         cards = [make_task(name).card] if name else [make_task(each).card for each in TASKS]
+        if name:
+            verify(make_task(name))
         if as_json:
             for card in cards:
                 print(card.model_dump_json())
@@ -342,13 +362,16 @@ def _print_card(console: Any, card: TaskCard, *, whole: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from marlsmith.marl.signals.view import COMMON_FIELDS
+
     console.print(Text(f"{card.name}: {card.agents} agents, {card.horizon} steps, score {card.score}", "bold"))
     if not whole:
         return
-    console.print(Text(card.description))
+    console.print(Text(" ".join(card.description.split())))
     console.print(Text(f"Sparsity: {card.sparsity}."))
     tables = {
-        "state": [(f.name, f.shape, f.unit, f.meaning) for f in card.fields],
+        "state, as in every task": [(name, shape, "", meaning) for name, (shape, meaning) in COMMON_FIELDS.items()],
+        "state, of this task": [(f.name, f.shape, f.unit, f.meaning) for f in card.fields],
         "observation": [(p.name, f"[{p.start}:{p.stop}]", "", p.meaning) for p in card.observation],
         "actions": [(str(number), "", "", meaning) for number, meaning in enumerate(card.actions)],
         "metrics": [(m.name, "", m.unit, m.meaning) for m in card.metrics],

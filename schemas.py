@@ -84,11 +84,34 @@ class TaskCard(Record):
     observation: tuple[ObservationPart, ...]
     entities: tuple[Entity, ...]
     target: str = Field(description="the entity that agents are to reach")
-    reach: float = Field(description="distance at which a target counts as reached")
-    collide: float = Field(description="distance of centres below which two agents collide")
+    reach: float = Field(gt=0, description="distance at which a target counts as reached")
+    collide: float = Field(gt=0, description="distance of centres below which two agents collide")
     metrics: tuple[Metric, ...]
     score: str = Field(description="the metric that decides")
     sparsity: str = Field(description="how rarely the native reward says anything")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TaskCard:
+        fields, entities = {field.name for field in self.fields}, {entity.name for entity in self.entities}
+        for entity in self.entities:
+            for name in filter(None, (entity.position, entity.velocity)):
+                if name not in fields:
+                    raise ValueError(
+                        f"entity {entity.name!r} names the field {name!r}, which is not among {sorted(fields)}"
+                    )
+        for name in ("agent", self.target):
+            if name not in entities:
+                raise ValueError(f"there is no entity {name!r} among {sorted(entities)}")
+        if self.score not in {metric.name for metric in self.metrics}:
+            raise ValueError(f"the score {self.score!r} is none of the metrics")
+        for part in self.observation:
+            if not 0 <= part.start < part.stop <= self.observation_size:
+                raise ValueError(
+                    f"part {part.name!r} [{part.start}:{part.stop}] lies outside {self.observation_size} columns"
+                )
+            if part.of not in entities | {"self"}:
+                raise ValueError(f"part {part.name!r} is of {part.of!r}, which is no entity")
+        return self
 
     def entity(self, name: str) -> Entity:
         return next(entity for entity in self.entities if entity.name == name)

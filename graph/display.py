@@ -154,8 +154,9 @@ class Story:
             gain = "" if control is None or control.score is None else f"{evaluation.score - control.score:+.3f}"
             bar = Text(_bar(evaluation.score, 20), "green" if kept else "dim")
             table.add_row(label, f"{evaluation.score:.3f}", _interval(evaluation.interval), bar, gain)
-        table.caption = Text("* kept as a parent", "dim")
-        table.caption_justify = "left"
+        if event["population"]:
+            table.caption = Text("* kept as a parent", "dim")
+            table.caption_justify = "left"
         return table
 
     def _approval(self, event: Event) -> Iterable[RenderableType]:
@@ -169,6 +170,7 @@ class Story:
         )
 
     def _warning(self, event: Event) -> Iterable[RenderableType]:
+        yield from self._round(event)
         yield _says("warning", event["message"], style="yellow")
 
     def _finished(self, event: Event) -> Iterable[RenderableType]:
@@ -193,7 +195,7 @@ def _outcome(event: Event) -> Iterable[RenderableType]:
         yield Text(metrics, "dim")
         word = "promoted" if event["promoted"] else "not promoted"
         spread = f" {_interval(gain['interval'], '+')}" if gain else ""
-        mean = f"gain {gain['mean']:+.3f}{spread}; " if gain else ""
+        mean = f"mean paired gain {gain['mean']:+.3f}, 95% interval{spread}; " if gain else ""
         yield Text(f"{mean}{word}: {event['reason']}.", "bold" if event["promoted"] else "bold yellow")
     run = event["run"]
     yield Text(

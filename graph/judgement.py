@@ -137,7 +137,8 @@ def confirm_verdict(candidate: Evaluation, control: Evaluation, method: Method, 
     if gain is None:
         return Verdict(decision="keep", candidate=name, reason="fewer than two seeds in common: no interval")
     seeds = f"on {len(candidate.seeds)} fresh seeds"
-    bound = f"lower bound {gain.lower_bound:+.4g} of the gain {gain.mean:+.4g} {seeds}"
+    bound = f"one-sided {1 - method.level:.0%} lower bound {gain.lower_bound:+.3f}"
+    bound = f"{bound} of the mean gain {gain.mean:+.3f} {seeds}"
     accepted = gain.lower_bound > method.margin
     reason = f"{bound} {'exceeds' if accepted else 'does not exceed'} the margin {method.margin:g}"
     if accepted and promoted_gain is not None and gain.mean <= promoted_gain:

@@ -215,6 +215,8 @@ def _ask_for_candidates(state: State, context: Context) -> tuple[list[Candidate]
         note = f"{generator.name} proposed {len(proposals)} signals for {brief.count}: the rest was dropped"
     elif not proposals:
         note = f"{generator.name} proposed nothing"
+    elif len(proposals) < brief.count:
+        note = f"{generator.name} gave {len(proposals)} usable proposals of {brief.count}"
     proposals = proposals[: brief.count]
     ids = candidate_ids(brief, proposals)
     return [_candidate(id, p, brief, generator.name) for id, p in zip(ids, proposals, strict=True)], note

@@ -6,6 +6,7 @@ killed process has already written is recognised by its `identity` and not writt
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from marlsmith.graph.methods import RunSettings
@@ -222,7 +223,22 @@ def summary(signal: Signal) -> str:
 
 def _named(part: Term | Feature) -> str:
     """`reach(optimal, 0.1)`: the kind with what tells it from its like."""
-    marks = [getattr(part, name, None) for name in ("assignment", "threshold")]
-    said = ", ".join(mark if isinstance(mark, str) else f"{mark:g}" for mark in marks if mark is not None)
-    kind: str = getattr(part, "kind", "")
+    plain = type(part)().model_dump()
+    changed = {k: v for k, v in part.model_dump().items() if k in _SHOWN and (v != plain[k] or k in _ALWAYS)}
+    said = ", ".join(_SHOWN[k](v) for k, v in changed.items())
+    kind: str = plain["kind"]
     return f"{kind}({said})" if said else kind
+
+
+_ALWAYS = ("assignment", "threshold")
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "assignment": str,
+    "threshold": "{:g}".format,
+    "form": str,
+    "scale": "scale {:g}".format,
+    "distance": "{:g}".format,
+    "radius": "{:g}".format,
+    "credit": str,
+    "potential": lambda _: "potential",
+    "fade": lambda fade: f"fades {fade['start']:g}-{fade['end']:g}",
+}

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from marlsmith.schemas import UserError
@@ -25,7 +24,7 @@ def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, object]]:
         tensors = safetensors.torch.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         about = json.loads(header["__metadata__"]["marlsmith"])
-    except (safetensors.SafetensorError, ValueError, KeyError, torch.cuda.OutOfMemoryError) as error:
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"This checkpoint is damaged or was not written by marlsmith ({error}): train it again."
         ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from marlsmith.schemas import Record
 
@@ -51,3 +51,10 @@ class BranchRequest(Record):
     reward_mode: Literal["replace", "add"] = "replace"
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @field_validator("seeds")
+    @classmethod
+    def _independent(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if any(seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds are {list(seeds)} and must be different numbers from 0 on")
+        return seeds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -16,11 +16,11 @@ Policy = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def play(task: Task, policy: Policy, observer: Observer, members: int, episodes: int, seed: int) -> Episodes:
-    """One episode in each of `episodes` environments, the same start states for every member."""
-    state = task.reset([generator(seed, "evaluation") for _ in range(members)], episodes)
+def play(task: Task, policy: Policy, observer: Observer, draws: Sequence[torch.Generator], episodes: int) -> Episodes:
+    """One episode in each of `episodes` environments; each member's start states come from its own generator."""
+    state = task.reset(draws, episodes)
     observation = observer.restart(task.observe(state))
-    alive = torch.ones(members, episodes, dtype=torch.bool)
+    alive = torch.ones(len(draws), episodes, dtype=torch.bool)
     states, rewards, actions, alives = [state], [], [], []
     for _ in range(task.card.horizon):
         action = policy(observation)
@@ -47,4 +47,4 @@ def rollout_random(task: Task, seed: int, episodes: int) -> Episodes:
     def policy(observation: Tensor) -> Tensor:
         return torch.randint(0, len(task.card.actions), observation.shape[:-1], generator=draws)
 
-    return play(task, policy, Observer(None), 1, episodes, seed)
+    return play(task, policy, Observer(None), [generator(seed, "evaluation")], episodes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,11 @@ import torch
 from marlsmith.marl.behaviour import behaviour
 from marlsmith.marl.checkpoint import pack
 from marlsmith.marl.config import BranchRequest
-from marlsmith.marl.signals.dynamic import check_program
-from marlsmith.marl.signals.program import Program, build_program
+from marlsmith.marl.signals.dynamic import check_signal
+from marlsmith.marl.signals.program import FILE_NAME, Program, build_program
 from marlsmith.marl.tasks import Task, make_task
 from marlsmith.marl.trainer import Trainer
-from marlsmith.schemas import CurvePoint, Scope, Signal, plain
+from marlsmith.schemas import CurvePoint, Scope, Signal, SignalError, plain
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -27,10 +28,20 @@ REPORT_SECONDS = 0.2
 def check(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
     """Build a signal and try its functions. Raises SignalError where it is refused."""
     task = make_task(arguments["task"])
-    scope: Scope = arguments["scope"]
-    program = build_program(Signal.model_validate(arguments["signal"]), task.card)
-    check_program(program, task, scope)
+    signal = Signal.model_validate(arguments["signal"])
+    try:
+        program = check_signal(signal, task, arguments["scope"])
+    except SignalError:
+        raise
+    except Exception as error:
+        raise SignalError(f"{_line_of(error)}{type(error).__name__}: {error}", "dynamic") from None
     return {"scope": program.scope, "observes": program.enhance is not None}, None
+
+
+def _line_of(error: Exception) -> str:
+    """Where in the candidate's code an error arose: what its author needs to mend it."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE_NAME]
+    return f"line {lines[-1]}: " if lines else ""
 
 
 def train(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
@@ -45,6 +56,7 @@ def train(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], by
     started = time.perf_counter()
     trainer = Trainer(task, program, request.train, request.seeds, request.reward_mode)
     curve = _train(trainer, request, task, report)
+    trainer.require_health()
     episodes = trainer.evaluate(request.evaluation.episodes, request.evaluation.seed)
     metrics = {name: value.float().mean(-1).tolist() for name, value in task.metrics(episodes).items()}
     seconds = time.perf_counter() - started

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from marlsmith.marl.algorithms import find_algorithm
 from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.executor import Progress
-from marlsmith.marl.signals.program import checked_tree
+from marlsmith.marl.signals.program import MOST_TERMS, TERM_NAME, checked_tree
 from marlsmith.marl.statistics import bootstrap_interval, iqm
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.workers.pool import JobFailure, Limits, Pool
@@ -28,6 +29,7 @@ from marlsmith.schemas import (
 )
 
 GIB = 2**30
+TermName = Annotated[str, Field(pattern=f"^(team_)*{TERM_NAME}$")]
 
 
 class _TrainReply(BaseModel):
@@ -37,7 +39,7 @@ class _TrainReply(BaseModel):
 
     metrics: dict[str, list[float]]
     behaviour: dict[str, float]
-    terms: dict[str, TermStatistics]
+    terms: dict[TermName, TermStatistics] = Field(max_length=2 * MOST_TERMS)
     curve: list[CurvePoint] = Field(max_length=100)
     seconds: float
     steps: int
@@ -67,7 +69,8 @@ class LocalExecutor:
         try:
             self.pool.run("check", arguments, self.check_limits)
         except JobFailure as failure:
-            return [Failure(stage=failure.stage, message=str(failure))]
+            remedy = ": it may loop for ever; vectorise it" if failure.stage == "timeout" else ""
+            return [Failure(stage=failure.stage, message=f"{failure}{remedy}")]
         return []
 
     def train(
@@ -77,6 +80,9 @@ class LocalExecutor:
         directory: Path,
         progress: Callable[[Progress], None] | None = None,
     ) -> Evaluation:
+        make_task(request.task)
+        find_algorithm(request.train.algorithm)
+
         def on_progress(said: dict[str, Any]) -> None:
             if progress is not None:
                 try:

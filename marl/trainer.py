@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -17,29 +17,26 @@ from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.program import Program
 from marlsmith.marl.signals.view import Transitions, transition_view
 from marlsmith.marl.tasks import Episodes, State, Task
-from marlsmith.schemas import SignalError, TermStatistics
+from marlsmith.schemas import SignalError, TermStatistics, UserError
 
 STREAMS = ("learning", "resets", "actions")
 
 
 @dataclass
 class TermSums:
-    """Running sums of one term over steps: [count, sum, sum of squares, sum of absolute values]."""
+    """Running sums of one term over steps: count, sum, sum of squares, sum of absolute values; float64 [4]."""
 
-    count: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    size: float = 0.0
+    sums: Tensor = field(default_factory=lambda: torch.zeros(4, dtype=torch.float64))
 
     def add(self, values: Tensor) -> None:
-        self.count += values.numel()
-        self.total += float(values.sum())
-        self.squares += float(values.square().sum())
-        self.size += float(values.abs().sum())
+        wide = values.double()
+        self.sums += torch.stack((torch.tensor(float(wide.numel())), wide.sum(), wide.square().sum(), wide.abs().sum()))
 
-    @property
-    def mean_size(self) -> float:
-        return self.size / max(self.count, 1)
+    def moments(self) -> tuple[float, float, float]:
+        """Mean, standard deviation and mean absolute value."""
+        count, total, squares, size = self.sums.tolist()
+        mean = total / max(count, 1.0)
+        return mean, max(squares / max(count, 1.0) - mean**2, 0.0) ** 0.5, size / max(count, 1.0)
 
 
 class Trainer:
@@ -165,20 +162,26 @@ class Trainer:
 
     def term_statistics(self) -> dict[str, TermStatistics]:
         """Each named term over the last tenth of the training."""
-        whole = sum(sums.mean_size for sums in self.terms.values())
-        found = {}
-        for name, sums in self.terms.items():
-            mean = sums.total / max(sums.count, 1)
-            variance = max(sums.squares / max(sums.count, 1) - mean**2, 0.0)
-            share = sums.mean_size / whole if whole > 0 else 0.0
-            found[name] = TermStatistics(mean=mean, spread=variance**0.5, share=share)
-        return found
+        moments = {name: sums.moments() for name, sums in self.terms.items()}
+        whole = sum(size for _, _, size in moments.values())
+        return {
+            name: TermStatistics(mean=mean, spread=spread, share=size / whole if whole > 0 else 0.0)
+            for name, (mean, spread, size) in moments.items()
+        }
 
     # ------------------------------------------------------------ judging and saving
 
+    def require_health(self) -> None:
+        """Raises SignalError where a network has diverged: its score would be a number that means nothing."""
+        if not all(bool(torch.isfinite(t).all()) for _, t in self.algorithm.tensors() if t.is_floating_point()):
+            raise SignalError(
+                f"the networks became NaN or infinite within {self.steps} steps: scale the signal down", "dynamic"
+            )
+
     def evaluate(self, episodes: int, seed: int) -> Episodes:
-        """Greedy episodes, the same start states for every member and every candidate."""
-        return play(self.task, self.algorithm.act_greedily, Observer(self.program), len(self.seeds), episodes, seed)
+        """Greedy episodes: each member has its own start states, which are the same for every candidate."""
+        draws = [generator(seed, f"evaluation of {one}") for one in self.seeds]
+        return play(self.task, self.algorithm.act_greedily, Observer(self.program), draws, episodes)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Everything needed to go on bit for bit: networks, optimiser, normaliser, generators, environments."""
@@ -191,10 +194,22 @@ class Trainer:
         for name, generators in self.streams.items():
             for member, one in enumerate(generators):
                 yield f"generator.{name}.{member}", one.get_state()
+        yield from ((f"term.{name}", sums.sums) for name, sums in self.terms.items())
 
     @torch.no_grad()
     def load(self, saved: dict[str, Tensor]) -> None:
-        """Take over what `tensors` gave. Raises KeyError or RuntimeError where it does not fit."""
+        """Take over what `tensors` gave. Raises UserError, and changes nothing, where it does not fit."""
+        for name, tensor in self.tensors():
+            if name.startswith("term."):
+                continue
+            if name not in saved or saved[name].shape != tensor.shape or saved[name].dtype != tensor.dtype:
+                found = f"{list(saved[name].shape)} {saved[name].dtype}" if name in saved else "nothing"
+                raise UserError(
+                    f"This checkpoint belongs to another training: {name} is {found} there and "
+                    f"{list(tensor.shape)} {tensor.dtype} here; use the configuration, seeds and signal that wrote it."
+                )
+        terms = {name.removeprefix("term."): tensor for name, tensor in saved.items() if name.startswith("term.")}
+        self.terms = {name: TermSums(tensor.clone()) for name, tensor in terms.items()}
         self.steps = int(saved["steps"])
         self.clock = saved["clock"].clone()
         for name, tensor in self.algorithm.tensors():

@@ -11,6 +11,7 @@ from jinja2 import UndefinedError
 
 import marlsmith.prompts
 from marlsmith.agents.generator import vocabulary
+from marlsmith.marl.signals.program import HISTORY
 from marlsmith.prompts import render
 
 ROOT = Path(marlsmith.prompts.__file__).parent
@@ -104,6 +105,15 @@ def test_the_generator_is_told_the_contract_of_its_run(
     text = system(records.proposal_brief(**changes))
     assert [words for words in there if words not in text] == []
     assert [words for words in absent if words in text] == []
+
+
+def test_the_generator_is_told_what_the_checks_refuse(records: ModuleType) -> None:
+    text = system(records.proposal_brief())
+    told = ["refused on your own tensors too", "dir, vars, type", "potential is always false", "Add a dense term"]
+    told += [f"H is {HISTORY}", "before its first observation is zero", "two credits is used, alpha is ignored"]
+    assert [words for words in told if words not in text] == []
+    assert "Add a dense term" in system(records.proposal_brief(signals="config", evolve="reward"))
+    assert "Add a dense term" not in system(records.proposal_brief(evolve="observation"))
 
 
 def test_quoted_text_cannot_close_its_fence(records: ModuleType) -> None:

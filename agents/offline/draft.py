@@ -41,7 +41,7 @@ MOST_PARTS = 8
 
 LEAST_WEIGHT, MOST_WEIGHT = 0.05, 20.0
 MOST_ALPHA = 0.9
-"""Beyond, the team's terms would as good as go; the same holds the other way round."""
+"""Beyond it the team's terms hardly count, and below 1 - MOST_ALPHA those of the agents."""
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Draft:
 
     def touched(self, after: Draft) -> set[str]:
         """The kinds of what differs between this draft and a later one."""
-        kinds = {part.kind for part in self.parts if part not in after.parts}
+        kinds: set[str] = {part.kind for part in self.parts if part not in after.parts}
         kinds |= {part.kind for part in after.parts if part not in self.parts}
         return kinds if after.alpha == self.alpha else kinds | {"alpha"}
 
@@ -90,7 +90,7 @@ class Draft:
         """Adds the term, or lets its like weigh more in the form that it has; says which, or None for neither."""
         for index, old in enumerate(self.terms):
             if _same_purpose(old, term):
-                more = _reweighed(old, rng.uniform(1.25, 2.5)).weight if old.weight > 0 else term.weight
+                more = _reweighed(old, rng.uniform(1.25, 2.0)).weight if old.weight > 0 else term.weight
                 if more <= old.weight:  # as heavy as terms get
                     return None
                 self.terms[index] = old.model_copy(update={"weight": more})

@@ -1,4 +1,4 @@
-"""Dynamic checks: a signal's functions are tried at the real batch size before a training is spent on them.
+"""Dynamic checks: a signal's functions are tried on sampled states before a training is spent on them.
 
 They protect the results; the host is protected by the process around them.
 """
@@ -12,21 +12,30 @@ import torch
 from torch import Tensor
 
 from marlsmith.marl.seeding import generator
-from marlsmith.marl.signals.program import HISTORY, Program
+from marlsmith.marl.signals.program import HISTORY, Program, build_program
 from marlsmith.marl.signals.view import StateView, Transitions, transition_view
 from marlsmith.marl.tasks.base import Task
-from marlsmith.schemas import Scope, SignalError
+from marlsmith.schemas import Scope, Signal, SignalError
 
 ROWS = 256
 LARGEST_REWARD = 1e3
 LEAST_SPREAD = 1e-6
+LARGEST_FEATURE = 1e3
 MOST_FEATURES = 256
 MOST_SECONDS = 0.25
-"""A call at the batch size of a rollout; the fastest of three, for the machine may be busy."""
+"""For a call with ROWS states; the fastest of three, for the machine may be busy."""
+
+
+def check_signal(signal: Signal, task: Task, scope: Scope) -> Program:
+    """The signal, loaded and found sound. Raises SignalError with the first thing that is wrong and what to do."""
+    program = build_program(signal, task.card)
+    check_program(program, task, scope)
+    _check_remembers_nothing(program, build_program(signal, task.card), sample_states(task))
+    return program
 
 
 def check_program(program: Program, task: Task, scope: Scope) -> None:
-    """Raises SignalError, stage dynamic, with the first thing that is wrong and what to do."""
+    """Raises SignalError, stage dynamic, where a loaded signal is not sound by itself."""
     if program.enhance is not None and program.scope == "team" and scope == "own":
         raise SignalError(
             'SCOPE is "team", and only "own" is allowed here: read no other agent\'s row, or allow --scope team',
@@ -36,7 +45,7 @@ def check_program(program: Program, task: Task, scope: Scope) -> None:
     if program.shapes_reward:
         for name, view in views.items():
             _check_reward(program, view, name, task.card.agents)
-        _check_rewards_differ(program, views["random play"], task.card.agents)
+        _check_rewards_differ(program, views, task.card.agents)
     if program.enhance is not None:
         for name, view in views.items():
             _check_features(program, view.obs, _history(view.obs) if program.wants_history else None, name)
@@ -80,7 +89,9 @@ def random_play(task: Task) -> StateView:
         clock = torch.full((1, environments), t + 1)
         steps.append(state, following, task.observe(state), task.observe(following), action, reward, clock)
         state = following
-    return transition_view(steps, card.horizon, training_progress=0.5, gamma=0.95).rows(slice(0, ROWS))
+    view = transition_view(steps, card.horizon, training_progress=0.5, gamma=0.95).rows(slice(0, ROWS))
+    progress = torch.linspace(0, 1, ROWS)  # an annealed reward must be sound from the first step to the last
+    return StateView({**vars(view), "training_progress": progress})
 
 
 def _history(obs: Tensor) -> Tensor:
@@ -114,12 +125,27 @@ def _check_reward(program: Program, view: StateView, where: str, agents: int) ->
         _rows_stand_alone("reward", part, values["the summed reward"][index])
 
 
-def _check_rewards_differ(program: Program, view: StateView, agents: int) -> None:
-    reward, _ = program.reward(view, view.reward.shape[0], agents)
-    if float(reward.std()) < LEAST_SPREAD:
+def _check_rewards_differ(program: Program, views: dict[str, StateView], agents: int) -> None:
+    """A bonus for success alone never shows in random play; it does where all stand on one spot."""
+    rewards = [program.reward(view, view.time.shape[0], agents)[0] for view in views.values()]
+    if float(torch.cat(rewards).std()) < LEAST_SPREAD:
         raise SignalError(
-            "the reward is the same in every state of random play: nothing can be learned from it", "dynamic"
+            "the reward is the same in every state that was tried: nothing can be learned from it", "dynamic"
         )
+
+
+def _check_remembers_nothing(used: Program, fresh: Program, views: dict[str, StateView]) -> None:
+    """A copy that met other states first must answer alike: module-level memory would tie rewards to their order."""
+    for view in reversed(views.values()):
+        rows, agents = view.obs.shape[:2]
+        history = _history(view.obs) if used.wants_history else None
+        answers = []
+        for program in (fresh, used):
+            found = [program.reward(view.clone(), rows, agents)[0]] if program.shapes_reward else []
+            found += [program.features(view.obs.clone(), history)] if program.enhance is not None else []
+            answers.append(found)
+        if not all(map(_same, *answers)):
+            raise SignalError("the answers depend on what the module was called with before: keep no state", "dynamic")
 
 
 # ---------------------------------------------------------------- features
@@ -131,6 +157,12 @@ def _check_features(program: Program, obs: Tensor, history: Tensor | None, where
 
     value = _pure(call, (obs, history), "enhance_observation", where)["enhance_observation"]
     _finite("enhance_observation", value, where)
+    largest = float(value.abs().max()) if value.numel() else 0.0
+    if largest > LARGEST_FEATURE and "ten times" not in where:
+        raise SignalError(
+            f"enhance_observation returned values as large as {largest:g} for {where}: scale features to about 1",
+            "dynamic",
+        )
     if not 1 <= value.shape[-1] <= MOST_FEATURES:
         raise SignalError(
             f"enhance_observation returned {value.shape[-1]} features: return 1 to {MOST_FEATURES}", "dynamic"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from pydantic import ValidationError
 
@@ -18,6 +19,10 @@ def read_signal(name: str, text: str) -> Signal:
         data = json.loads(text)
     except ValueError as error:
         raise SignalError(f"is not JSON ({error}): write an object with 'terms' and/or 'features'") from None
+    if isinstance(data, dict) and isinstance(data.get("signal"), dict):
+        data = data["signal"]  # a candidate as a run keeps it
+    if isinstance(data, dict) and data and set(data) <= {"reward", "observation"}:
+        return _validated(lambda: Signal.model_validate(data))
     if not isinstance(data, dict) or not set(data) <= {"alpha", "terms", "scope", "features"}:
         raise SignalError(
             "must be a JSON object with 'alpha' and 'terms' (reward), 'scope' and 'features' (observation)"
@@ -29,14 +34,12 @@ def parse_config(data: dict[str, object]) -> Signal:
     """A signal from {"alpha", "terms", "scope", "features"}; an absent list leaves that part native."""
     reward = {key: data[key] for key in ("alpha", "terms") if key in data}
     observation = {key: data[key] for key in ("scope", "features") if key in data}
-    try:
-        signal = Signal(
+    signal = _validated(
+        lambda: Signal(
             reward=RewardConfig.model_validate(reward) if "terms" in data else None,
             observation=ObservationConfig.model_validate(observation) if "features" in data else None,
         )
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3]]
-        raise SignalError("; ".join(faults)) from None
+    )
     if signal.is_native:
         raise SignalError("has neither 'terms' nor 'features': give at least one of them")
     return signal
@@ -51,3 +54,14 @@ def _signal_of_module(text: str) -> Signal:
         reward=code if functions & {"agent_reward", "global_reward"} else None,
         observation=code if functions & {"enhance_observation", "stateEnhance"} else None,
     )
+
+
+def _validated(make: Callable[[], Signal]) -> Signal:
+    """Pydantic's findings as one message; a list is not "too short" because its item was wrong."""
+    try:
+        return make()
+    except ValidationError as error:
+        found = [fault for fault in error.errors() if fault["type"] != "too_short"] or error.errors()
+        raise SignalError(
+            "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in found[:3])
+        ) from None

@@ -11,8 +11,17 @@ from torch import Tensor
 
 from marlsmith.marl.tasks.base import State
 
-COMMON_FIELDS = ("obs", "prev_obs", "action", "reward", "time", "training_progress", "gamma", "prev")
-"""What every task's `state` has besides the fields of its card."""
+COMMON_FIELDS: dict[str, tuple[str, str]] = {
+    "obs": ("[B, N, D]", "observations after the step, without features"),
+    "prev_obs": ("[B, N, D]", "observations that were acted on"),
+    "action": ("[B, N] int64", "what the agents did"),
+    "reward": ("[B, N]", "the native reward of the step"),
+    "time": ("[B]", "share of the episode that has passed, 0..1"),
+    "training_progress": ("[B]", "share of the training that has passed, 0..1: for annealing"),
+    "gamma": ("a number", "the discount"),
+    "prev": ("a state", "the fields, obs and time of one step before"),
+}
+"""What every task's `state` has besides the fields of its card: shape and meaning."""
 
 
 class StateView:

@@ -108,6 +108,14 @@ def test_complaints_are_sent_back_once_and_then_left_to_the_caller(client: Any) 
     assert "the reason is too short" in endpoint.requests[1]["messages"][-1]["content"]
 
 
+def test_the_answer_with_fewer_complaints_stands(client: Any) -> None:
+    refusal = '{"approve": false, "reasons": ["x", "y"]}'
+    chat, _ = client("good", lambda request: GOOD if len(request["messages"]) == 2 else refusal)
+    assert ask(chat, complaints=lambda review: list(review.reasons)) == REVIEW
+    chat, _ = client("good", lambda request: refusal if len(request["messages"]) == 2 else GOOD)
+    assert ask(chat, complaints=lambda review: list(review.reasons)) == REVIEW
+
+
 def test_a_worse_second_answer_does_not_replace_the_first(client: Any) -> None:
     chat, _ = client("good", lambda request: GOOD if len(request["messages"]) == 2 else "never mind")
     assert ask(chat, complaints=lambda review: ["hm"]) == REVIEW
@@ -269,6 +277,30 @@ def test_the_key_reaches_the_endpoint_and_nothing_else(client: Any, monkeypatch:
     assert KEY not in str(caught.value)
     assert KEY not in chat.log.read_text()
     assert KEY not in repr(vars(chat))
+
+
+def test_a_key_that_a_server_echoes_goes_no_further(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    chat, endpoint = client("good", json.dumps({"approve": False, "reasons": [KEY]}), key=KEY)
+    assert ask(chat, complaints=lambda review: ["hm"]).reasons == ("***",)
+    assert len(endpoint.requests) == 2
+    assert "***" in endpoint.requests[1]["messages"][2]["content"]
+    chat.ask("validator", f"You know {KEY}.", "Review this.", Review)
+    assert KEY not in chat.log.read_text()
+
+
+def test_a_lone_surrogate_in_a_reply_costs_one_repair_turn(client: Any) -> None:
+    chat, endpoint = client("good", lambda request: "\ud800" if len(request["messages"]) == 2 else GOOD)
+    assert ask(chat) == REVIEW
+    assert len(endpoint.requests) == 2
+    assert endpoint.requests[1]["messages"][2]["content"] == "?"
+
+
+def test_a_log_that_cannot_be_written_is_told_in_one_sentence(client: Any) -> None:
+    chat, _ = client("good")
+    chat.log.mkdir()
+    with pytest.raises(UserError, match=r"llm\.jsonl cannot be written \(Is a directory\): make it writable"):
+        ask(chat)
 
 
 @pytest.mark.parametrize("key", ["sk-secret\nsecond line", "sk-sécret-0123"])

@@ -15,7 +15,7 @@ from marlsmith.agents.critic import ModelCritic, grounded
 from marlsmith.agents.endpoint import parse_model
 from marlsmith.agents.generator import Answer, ModelGenerator, modules, parts_of, proposals, vocabulary
 from marlsmith.agents.validator import ModelValidator
-from marlsmith.schemas import Citation, Code, Diagnosis, Finding, ObservationConfig, RewardConfig
+from marlsmith.schemas import Citation, Code, Diagnosis, Finding, ObservationConfig, Proposal, RewardConfig
 
 CONFIG = {"reward": {"alpha": 0.25, "terms": [{"kind": "reach", "weight": 2}]}}
 FEATURES = {"observation": {"features": [{"kind": "speed"}]}}
@@ -143,9 +143,72 @@ def test_lineage_is_what_the_parents_bear_out(records: ModuleType) -> None:
     assert [(p.kind, p.parents) for p in made] == [("new", ()), ("mutate", ("s1r1c1",)), ("new", ())]
 
 
-def test_never_more_than_were_asked_for(records: ModuleType) -> None:
-    made, _ = proposals(answer(*[{"config": CONFIG}] * 9), records.proposal_brief(count=2))
-    assert len(made) == 2
+def test_more_than_were_asked_for_reach_the_caller_who_tells_of_it(client: Any, records: ModuleType) -> None:
+    chat, endpoint = client({"proposals": [{"config": CONFIG}] * 9})
+    assert len(ModelGenerator(chat).propose(records.proposal_brief(count=2))) == 9
+    assert len(endpoint.requests) == 1
+
+
+def reach(weight: float, **fields: Any) -> dict[str, Any]:
+    return {"config": {"reward": {"terms": [{"kind": "reach", "weight": weight}]}}, **fields}
+
+
+BAD = reach(1000)
+
+
+def weights(made: list[Proposal]) -> list[float]:
+    rewards = [proposal.signal.reward for proposal in made]
+    return sorted(reward.terms[0].weight for reward in rewards if isinstance(reward, RewardConfig))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([reach(1), reach(2), BAD], [reach(3)], [1, 2, 3]),  # only the mended one
+        ([reach(1), reach(2), BAD], [BAD, BAD, BAD], [1, 2]),
+        ([reach(1), reach(2), BAD], [reach(1), reach(2), reach(3)], [1, 2, 3]),  # no doubles
+        ([reach(1), reach(2), BAD], [reach(4), reach(5), reach(6)], [4, 5, 6]),  # not more than wanted
+        ([BAD], [reach(3)], [3]),
+    ],
+)
+def test_a_repair_turn_throws_no_good_proposal_away(
+    client: Any, records: ModuleType, first: list[Any], second: list[Any], expected: list[float]
+) -> None:
+    chat, endpoint = client(lambda r: json.dumps({"proposals": first if len(r["messages"]) == 2 else second}))
+    assert weights(ModelGenerator(chat).propose(records.proposal_brief(count=3))) == expected
+    assert len(endpoint.requests) == 2
+
+
+def test_a_repair_turn_keeps_the_repairs_of_the_first_answer(client: Any, records: ModuleType) -> None:
+    brief = records.full_brief(rejected=(records.REFUSED, records.REFUSED_TOO), count=2)
+    first = [reach(1, parents=["s1r2c1"]), reach(1000, parents=["s1r2c2"])]
+
+    def repairs(second: list[Any]) -> list[tuple[tuple[str, ...], float]]:
+        chat, _ = client(lambda r: json.dumps({"proposals": first if len(r["messages"]) == 2 else second}))
+        return [(made.parents, *weights([made])) for made in ModelGenerator(chat).propose(brief)]
+
+    assert repairs([reach(2, parents=["s1r2c2"])]) == [(("s1r2c1",), 1), (("s1r2c2",), 2)]
+    assert repairs([reach(3, parents=["s1r2c1"])]) == [(("s1r2c1",), 3)]  # no second repair of the same one
+
+
+@pytest.mark.parametrize("drafts", [[reach(1)], [reach(1), reach(2), reach(3), BAD]])
+def test_neither_too_few_nor_a_bad_one_too_many_cost_a_turn(client: Any, records: ModuleType, drafts: Any) -> None:
+    chat, endpoint = client({"proposals": drafts})
+    ModelGenerator(chat).propose(records.proposal_brief(count=3))
+    assert len(endpoint.requests) == 1
+
+
+def test_a_lone_surrogate_is_no_obstacle(client: Any, records: ModuleType) -> None:
+    """Neither as an escape in the answer's JSON, nor in the repair turn that quotes it."""
+    drafts = [reach(1, rationale="so \ud800 so", code=None), reach(1000, **{"x\ud800": 1})]
+    chat, endpoint = client({"proposals": drafts})
+    (made,) = ModelGenerator(chat).propose(records.proposal_brief())
+    assert made.rationale == "so ? so"
+    assert len(endpoint.requests) == 2
+    chat, _ = client({"proposals": [{"code": f"{records.REWARD}# \ud800"}]})
+    (made,) = ModelGenerator(chat).propose(records.proposal_brief())
+    assert isinstance(made.signal.reward, Code)
+    assert made.signal.reward.source.encode().endswith(b"# ?")
 
 
 def test_python_blocks_are_an_answer_at_plain_text(client: Any, records: ModuleType) -> None:
@@ -174,6 +237,10 @@ def test_the_vocabulary_lists_every_kind_with_its_bounds() -> None:
     assert len(vocabulary("observation")) == 10
     reach = next(entry for entry in vocabulary("reward") if '"reach"' in entry)
     assert 'assignment = "nearest" (nearest | optimal | own), threshold = 0.1 (above 0, at most 4)' in reach
+    entries = {entry.split('"')[3]: entry for entry in vocabulary("reward")}
+    assert "potential is always false" in entries["progress"]
+    assert 'credit is always "team"' in entries["team_success"]
+    assert "always" not in entries["reach"]
 
 
 # ---------------------------------------------------------------- critic
@@ -188,15 +255,22 @@ def diagnosis(*citations: tuple[str, float], failure: str = "overlap") -> Diagno
     ("key", "value", "holds"),
     [
         ("overlap", 0.375, True),
-        ("overlap", 0.3795, True),  # within 0.005
+        ("overlap", 0.3785, True),  # within 1%
+        ("overlap", 0.3795, False),
         ("overlap", 0.385, False),
         ("collisions", 40.4, True),  # within 1%
         ("collisions", 40.5, False),
         ("invented", 1.0, False),
+        ("rare", 0.002, True),
+        ("rare", 0.006, False),
+        ("zero", 0.0, True),
+        ("zero", 0.004, False),
+        ("long", 0.1235, True),  # as it was shown
     ],
 )
 def test_grounded(records: ModuleType, key: str, value: float, holds: bool) -> None:
-    kept, faults = grounded(diagnosis((key, value)), records.diagnosis_brief().evidence)
+    evidence = {**records.diagnosis_brief().evidence, "rare": 0.002, "zero": 0.0, "long": 0.123456789}
+    kept, faults = grounded(diagnosis((key, value)), evidence)
     assert len(kept.findings) == int(holds)
     assert len(faults) == int(not holds)
 
@@ -221,6 +295,39 @@ def test_ungrounded_claims_are_sent_back_once_then_dropped(client: Any, records:
     chat, endpoint = client(bad.model_dump_json())
     assert ModelCritic(chat).diagnose(records.diagnosis_brief()).findings == ()
     assert len(endpoint.requests) == 2
+
+
+def test_a_summary_stands_only_beside_findings_that_hold(records: ModuleType) -> None:
+    evidence = records.diagnosis_brief().evidence
+    true, invented = diagnosis(("overlap", 0.375)), diagnosis(("invented", 9), failure="collision")
+    assert grounded(true, evidence)[0].summary == "s"
+    mixed = Diagnosis(summary="9 collisions!", findings=(*true.findings, *invented.findings))
+    assert grounded(mixed, evidence)[0].summary == "The evidence bears out: overlap (overlap = 0.375)."
+    for empty in (invented, Diagnosis(summary="9 collisions!")):
+        assert grounded(empty, evidence)[0].summary == "The evidence bears out nothing of what was said."
+
+
+def test_what_a_critic_says_is_short_and_printable(records: ModuleType) -> None:
+    finding = diagnosis(("overlap", 0.375)).findings[0].model_copy(update={"advice": "a\x1b\n" * 500})
+    said, _ = grounded(Diagnosis(summary="s\x1b\n" * 500, findings=(finding,)), records.diagnosis_brief().evidence)
+    for text in (said.summary, said.findings[0].advice):
+        assert text.isprintable()
+        assert len(text) <= 400
+
+
+def test_of_two_diagnoses_the_one_with_more_grounded_findings_stands(client: Any, records: ModuleType) -> None:
+    first = Diagnosis(
+        summary="first",
+        findings=(
+            *diagnosis(("overlap", 0.375)).findings,
+            *diagnosis(("collisions", 40)).findings,
+            *diagnosis(("invented", 1)).findings,
+        ),
+    )
+    second = diagnosis(("invented", 2))
+    chat, _ = client(lambda r: (first if len(r["messages"]) == 2 else second).model_dump_json())
+    found = ModelCritic(chat).diagnose(records.diagnosis_brief()).findings
+    assert [finding.evidence[0].key for finding in found] == ["overlap", "collisions"]
 
 
 # ---------------------------------------------------------------- validator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,6 +23,7 @@ from marlsmith.schemas import (
     FailureKind,
     Finding,
     ObservationConfig,
+    Proposal,
     ProposalBrief,
     Rejection,
     ReviewBrief,
@@ -149,6 +151,130 @@ def test_a_mutation_says_only_what_it_did() -> None:
         ):
             assert "shows" not in proposal.rationale
             assert "feature" not in proposal.rationale
+
+
+def parts(signal: Signal) -> list[object]:
+    return [
+        *(signal.reward.terms if isinstance(signal.reward, RewardConfig) else ()),
+        *(signal.observation.features if isinstance(signal.observation, ObservationConfig) else ()),
+    ]
+
+
+def lineage(evolve: str, failure: FailureKind, seeds: int = 40) -> Iterator[tuple[Proposal, dict[str, Signal]]]:
+    """Proposals of the second and later rounds, with their parents' signals."""
+    finding = Finding(failure=failure, evidence=(Citation(key="k", value=1.0),), advice="mend it")
+    diagnosis = Diagnosis(summary="so", findings=(finding,))
+    for seed in range(seeds):
+        parents: list[Elite] = []
+        for round in range(1, 5):
+            told = brief(evolve=evolve, elites=parents, diagnosis=diagnosis, round=round, seed=100 * seed + round)
+            proposals = OfflineGenerator().propose(told)
+            known = {parent.candidate.id: parent.candidate.signal for parent in parents}
+            yield from ((proposal, known) for proposal in proposals if parents)
+            parents = [elite(proposal.signal, 0.5, f"s1r{round}c{n}") for n, proposal in enumerate(proposals)]
+
+
+RAISES = {
+    "pulls harder": "approach",
+    "raises the bonus": "reach",
+    "pays more for each step": "progress",
+    "pays the team more": "unique_coverage",
+    "charges more for speed": "slow_near_target",
+    "charges more for collisions": "collision",
+    "charges more for standing": "crowding",
+}
+ADDS = {
+    "pulls towards": "approach",
+    "adds a bonus": "reach",
+    "pays for standing": "reach",
+    "pays each step": "progress",
+    "pays the team for": "unique_coverage",
+    "charges for speed": "slow_near_target",
+    "charges for collisions": "collision",
+    "charges for standing": "crowding",
+    "shows each agent which": "target_claims",
+    "shows where": "target_offset",
+    "shows how far": "threshold_margin",
+}
+
+
+@pytest.mark.parametrize("failure", ["overlap", "collision", "precision", "exploration", "credit_assignment"])
+@pytest.mark.parametrize("evolve", ["reward", "observation", "both"])
+def test_a_mutation_did_what_it_says(evolve: str, failure: FailureKind) -> None:
+    for proposal, known in lineage(evolve, failure):
+        if proposal.kind != "mutate":
+            continue
+        said = proposal.rationale.partition("This variant ")[2]
+        before, after = (parts(signal) for signal in (known[proposal.parents[0]], proposal.signal))
+        gone, new = [p for p in before if p not in after], [p for p in after if p not in before]
+        for words, kind in RAISES.items():
+            if words in said:
+                heavier = [
+                    (old, part)
+                    for old in gone
+                    for part in new
+                    if old.kind == part.kind == kind and old.model_copy(update={"weight": part.weight}) == part
+                ]
+                assert any(part.weight > old.weight > 0 for old, part in heavier), proposal.rationale
+        for words, kind in ADDS.items():
+            if words in said:
+                assert [p.kind for p in after].count(kind) == [p.kind for p in before].count(kind) + 1, said
+        if "softens all terms" in said:
+            assert sum(p.weight for p in new if hasattr(p, "weight")) < sum(
+                p.weight for p in gone if hasattr(p, "weight")
+            )
+        assert said[:-1].strip()
+
+
+def test_a_mutation_keeps_no_change_to_itself() -> None:
+    for proposal, known in lineage("both", "instability"):
+        if proposal.kind == "mutate":
+            parent, said = known[proposal.parents[0]], proposal.rationale
+            assert proposal.signal.reward.alpha == parent.reward.alpha or "alpha" in said
+            shown = {"feature", "shows", "assignment"}
+            assert proposal.signal.observation == parent.observation or any(word in said for word in shown)
+
+
+def test_individual_credit_is_favoured_only_beside_team_credit_and_never_alone() -> None:
+    review = OfflineValidator()
+    for proposal, known in lineage("reward", "credit_assignment"):
+        if "individual part more weight" in proposal.rationale:
+            terms = known[proposal.parents[0]].reward.terms
+            assert {term.credit for term in terms} == {"agent", "team"}
+            assert known[proposal.parents[0]].reward.alpha < proposal.signal.reward.alpha <= 0.9
+        told = ReviewBrief(task=CARD, candidate=candidate(proposal.signal), code="", scope="own", reward_mode="replace")
+        assert review.review(told).approve
+
+
+@pytest.mark.parametrize("evolve", ["reward", "observation", "both"])
+def test_a_crossover_did_what_it_says(evolve: str) -> None:
+    seen = []
+    for proposal, known in lineage(evolve, "overlap"):
+        if proposal.kind != "crossover":
+            continue
+        one, other = (known[parent] for parent in proposal.parents)
+        inherited = [*parts(one), *parts(other)]
+        assigned = {(p.kind, p.assignment) for p in inherited if hasattr(p, "assignment")}
+        reassigned = {(p.kind, p.assignment) for p in parts(proposal.signal) if hasattr(p, "assignment")} - assigned
+        said = "brought to" in proposal.rationale
+        seen.append(said)
+        assert said >= bool(reassigned), proposal.rationale
+        assert not said or len({p.assignment for p in inherited if hasattr(p, "assignment")}) > 1
+        if evolve != "both":
+            taken = proposal.rationale.partition(" with ")[2].partition(" of ")[0].split(", ")
+            assert set(taken) <= {p.kind for p in parts(other)} & {p.kind for p in parts(proposal.signal)}
+            assert taken != [""]
+    assert any(seen)
+    assert not all(seen)
+
+
+def test_a_part_that_is_code_is_left_out_aloud() -> None:
+    code = Code(source="def agent_reward(state):\n    return state.reward\n")
+    mixed = Signal(reward=code, observation=PARENT.observation)
+    for seed in range(20):
+        for proposal in OfflineGenerator().propose(brief(elites=[elite(mixed), elite(PARENT, 0.4, "x")], seed=seed)):
+            assert proposal.kind == "mutate"  # it has no reward to give to a crossover
+            assert ("leaves out the reward, which is code" in proposal.rationale) == (proposal.parents == ("s1r1c1",))
 
 
 def test_crossover_takes_from_both_parents() -> None:

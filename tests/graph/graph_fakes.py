@@ -33,6 +33,7 @@ from marlsmith.schemas import (
     RewardConfig,
     Scope,
     Signal,
+    StateField,
     TaskCard,
     canonical,
 )
@@ -44,9 +45,14 @@ CARD = TaskCard(
     actions=("stay", "go"),
     observation_size=4,
     horizon=25,
-    fields=(),
+    fields=tuple(
+        StateField(name=name, shape="[B, 2, 2]", unit="length", meaning=name) for name in ("agent_pos", "target_pos")
+    ),
     observation=(),
-    entities=(Entity(name="target", count=2, position="target_pos", radius=0.1),),
+    entities=(
+        Entity(name="agent", count=2, position="agent_pos", radius=0.1),
+        Entity(name="target", count=2, position="target_pos", radius=0.1),
+    ),
     target="target",
     reach=0.1,
     collide=0.3,

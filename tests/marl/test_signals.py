@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from marlsmith.marl.signals.dynamic import check_program, random_play, sample_states
+from marlsmith.marl.signals.dynamic import check_program, check_signal, random_play, sample_states
 from marlsmith.marl.signals.files import parse_config, read_signal
 from marlsmith.marl.signals.join import join
 from marlsmith.marl.signals.program import StateView, build_program
@@ -193,9 +193,9 @@ def test_beyond_six_agents_the_assignment_is_greedy_and_still_one_to_one() -> No
 @pytest.mark.parametrize("term", EVERY_TERM, ids=lambda term: f"{term.kind}-{getattr(term, 'assignment', '')}")
 @pytest.mark.parametrize("potential", [False, True])
 def test_every_term_passes_its_own_checks(term: Term, potential: bool) -> None:
-    if potential and term.kind == "progress":
+    if potential and term.kind in {"progress", "native"}:
         with pytest.raises(ValidationError, match="potential"):
-            Progress(potential=True)  # type: ignore[arg-type]
+            type(term)(potential=True)
         return
     changed = term.model_copy(update={"potential": potential, "fade": Fade(start=0.2, end=0.8)})
     check_program(build_program(Signal(reward=RewardConfig(terms=(changed, Approach()))), CARD), TASK, "own")
@@ -268,6 +268,25 @@ REFUSED = {
         "COUNT = [0.0]\ndef agent_reward(state):\n    COUNT.append(1.0)\n    return state.reward * len(COUNT)",
         "answers differently",
     ),
+    "memory of the first call": (
+        "SCALE = []\ndef agent_reward(state):\n    if len(SCALE) == 0:\n        SCALE.append(state.reward.std())\n"
+        "    return state.reward * SCALE[0]",
+        "called with before",
+    ),
+    "infinite at the start": (
+        "def agent_reward(state):\n    return state.reward / state.training_progress.unsqueeze(-1)",
+        "NaN or infinity",
+    ),
+    "a name that is an escape": ('def global_reward(state):\n    return {"\\x1b[2J": state.time}', "has a term named"),
+    "too many terms": (
+        'def global_reward(state):\n    return {f"t{i}": state.time for i in range(99)}',
+        "99 terms",
+    ),
+    "action one step before": (
+        "def agent_reward(state):\n    return (state.action - state.prev.action).float()",
+        "no field 'action'",
+    ),
+    "huge features": ("def enhance_observation(obs):\n    return obs * 1e30", "scale features"),
     "other rows": (
         "def enhance_observation(obs):\n    return obs.mean(1, keepdim=True).expand_as(obs)",
         "other agents",
@@ -288,8 +307,8 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_unsound_code_is_refused_with_a_reason(case: str) -> None:
     source, message = REFUSED[case]
-    with pytest.raises((SignalError, IndexError), match=message):
-        check_program(build_program(read_signal("case.py", f"import torch\n{source}\n"), CARD), TASK, "own")
+    with pytest.raises((SignalError, IndexError, AttributeError), match=message):
+        check_signal(read_signal("case.py", f"import torch\n{source}\n"), TASK, "own")
 
 
 ACCEPTED = {
@@ -308,13 +327,61 @@ ACCEPTED = {
         "def gap(a, b):\n    return (a - b).norm(dim=-1)\n"
         "def agent_reward(state):\n    return -gap(state.agent_pos, state.prev.agent_pos)"
     ),
+    "a bonus for success alone": (
+        "def global_reward(state):\n    d = torch.cdist(state.landmark_pos, state.agent_pos).amin(-1)\n"
+        "    return (d < 0.1).all(-1).float()"
+    ),
+    "default argument": "def enhance_observation(obs, scale=2.0):\n    return obs[..., :2] * scale",
     "prints": "def agent_reward(state):\n    print('x')\n    return state.reward",
 }
 
 
 @pytest.mark.parametrize("case", ACCEPTED)
 def test_honest_code_is_accepted(case: str) -> None:
-    check_program(build_program(read_signal("case.py", f"import torch\n{ACCEPTED[case]}\n"), CARD), TASK, "own")
+    check_signal(read_signal("case.py", f"import torch\n{ACCEPTED[case]}\n"), TASK, "own")
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        Signal(reward=Code(source="def agentreward(state):\n    return state.reward\n")),
+        Signal(reward=Code(source="def enhance_observation(obs):\n    return obs\n")),
+        Signal(observation=Code(source="def enhance(obs):\n    return obs\n")),
+        Signal(observation=Code(source="def agent_reward(state):\n    return state.reward\n")),
+    ],
+)
+def test_a_part_must_define_its_own_function(signal: Signal) -> None:
+    """Otherwise a misspelled proposal would train natively under a candidate's name."""
+    with pytest.raises(SignalError, match="defines none of"):
+        build_program(signal, CARD)
+
+
+@pytest.mark.parametrize(
+    ("source", "form"),
+    [
+        ("def agent_reward(self, agent, world):\n    return 0.0\n", r"agent_reward\(state\)"),
+        ("def enhance_observation():\n    return 0.0\n", r"enhance_observation\(obs, history\)"),
+    ],
+)
+def test_other_parameters_are_refused_with_the_right_form(source: str, form: str) -> None:
+    with pytest.raises(SignalError, match=form):
+        read_signal("form.py", source)
+
+
+@pytest.mark.parametrize(
+    "term", [Reach(threshold=5e-5), Collision(distance=1e-5), Approach(form="exponential", scale=3e-5)]
+)
+def test_small_numbers_are_printed_as_python(term: Term) -> None:
+    build_program(only(term), CARD)
+
+
+def test_no_digit_is_lost_in_print() -> None:
+    config = RewardConfig(
+        alpha=0.123456789, terms=(Approach(weight=1.23456789, fade=Fade(start=0.9999999, end=1)), TeamDistance())
+    )
+    text = to_code(Signal(reward=config), CARD)
+    for number in ("0.123456789", "1.23456789", "0.9999999"):
+        assert number in text
 
 
 def test_team_scope_is_accepted_where_it_is_allowed() -> None:
@@ -344,6 +411,9 @@ def test_files_become_signals() -> None:
     assert both.reward == both.observation == Code(source=source)
     config = read_signal("config.json", json.dumps({"terms": [{"kind": "reach"}], "features": [{"kind": "speed"}]}))
     assert config == Signal(reward=RewardConfig(terms=(Reach(),)), observation=ObservationConfig(features=(Speed(),)))
+    kept = config.model_dump_json()
+    assert read_signal("nested.json", kept) == config
+    assert read_signal("candidate.json", f'{{"id": "s1r1c1", "signal": {kept}}}') == config
 
 
 @pytest.mark.parametrize(
@@ -368,6 +438,27 @@ def test_files_that_are_no_signals_are_refused(name: str, text: str, message: st
 def test_parse_config_names_the_faulty_place() -> None:
     with pytest.raises(SignalError, match=r"features\.0"):
         parse_config({"features": [{"kind": "speed", "colour": "red"}]})
+
+
+def test_joined_modules_keep_their_parameters_imports_and_alpha() -> None:
+    first = "import torch\nfrom math import pi\nK = 5.0\ndef weigh(x):\n    return x * K\nALPHA = 0.25\n"
+    first += "def agent_reward(state):\n    return weigh(state.reward)\n"
+    first += "def global_reward(state):\n    return state.time * pi\n"
+    second = "import torch\nALPHA: float = 0.9\nK = 100.0\npi = 3.0\ndef weigh(x, K):\n    return x * K\n"
+    second += (
+        "def enhance_observation(obs):\n    return weigh(obs, 2.0) + torch.stack([K * 0 + pi * k for k in obs * 0])\n"
+    )
+    joined = build_program(read_signal("joined.py", join(first, second)), CARD)
+    assert torch.equal(joined.features(STATE.obs, None), STATE.obs * 2)
+    assert joined.alpha.tolist() == [0.25] * 3
+    total, _ = joined.reward(STATE, 1, 3)
+    torch.testing.assert_close(total, 0.25 * STATE.reward * 5 + 0.75 * STATE.time[:, None] * 3.14159265)
+
+
+def test_what_cannot_be_joined_is_refused_and_never_crashes() -> None:
+    deep = "def agent_reward(state):\n    return state.reward\nx = 0" + " + 1" * 3000 + "\n"
+    with pytest.raises(SignalError):
+        join(deep, "def enhance_observation(obs):\n    return obs\n")
 
 
 def test_two_modules_join_without_mixing_their_helpers() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -144,11 +146,64 @@ def test_nan_in_the_middle_of_training_is_the_candidates_fault(source: str, mess
         trained(signal, 1000)
 
 
-def test_evaluation_is_the_same_for_every_member_and_never_touches_training() -> None:
+def test_evaluation_is_the_same_for_every_candidate_and_never_touches_training() -> None:
+    """Each seed has its own episodes, so that luck with episodes shows in the interval over seeds."""
     made = trained(GOOD, 400)
     before = bits(made)
     episodes = made.evaluate(20, seed=3)
-    assert torch.equal(episodes.state["agent_pos"][0, 0], episodes.state["agent_pos"][0, 1])
-    again = made.evaluate(20, seed=3)
-    assert torch.equal(episodes.reward, again.reward)
+    assert torch.equal(episodes.reward, made.evaluate(20, seed=3).reward)
+    other = trainer(NATIVE).evaluate(20, seed=3)
+    assert torch.equal(episodes.state["agent_pos"][0], other.state["agent_pos"][0])
+    assert not torch.equal(episodes.state["agent_pos"][0, 0], episodes.state["agent_pos"][0, 1])
+    alone = trainer(NATIVE, seeds=(2,)).evaluate(20, seed=3)
+    assert torch.equal(alone.state["agent_pos"][0, 0], episodes.state["agent_pos"][0, 1])
     assert_equal_bits(before, bits(made))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seeds": (1, 2, 3)},
+        {"seeds": (1,)},
+        {"config": SHORT.model_copy(update={"environments": 16})},
+        {"config": SHORT.model_copy(update={"hidden": 32})},
+        {"signal": GOOD},
+    ],
+    ids=["more seeds", "fewer seeds", "environments", "hidden", "signal"],
+)
+def test_a_checkpoint_of_another_training_is_refused_whole(other: dict[str, Any]) -> None:
+    saved = unpack(pack(trained(NATIVE, 400).tensors(), {}))[0]
+    made = trainer(**other)
+    before = bits(made)
+    with pytest.raises(UserError, match="belongs to another training"):
+        made.load(saved)
+    assert_equal_bits(before, bits(made))
+
+
+def test_term_statistics_survive_a_checkpoint() -> None:
+    whole, half = trained(GOOD, 1200), trained(GOOD, 1000)
+    rest = trainer(GOOD)
+    rest.load(unpack(pack(half.tensors(), {}))[0])
+    while rest.steps < 1200:
+        rest.advance()
+    assert rest.term_statistics() == whole.term_statistics()
+
+
+def test_a_network_that_diverged_has_no_score() -> None:
+    made = trained(NATIVE, 200)
+    made.require_health()
+    with torch.no_grad():
+        made.algorithm.actor.weights[0][0, 0, 0] = float("nan")
+    with pytest.raises(SignalError, match="networks became NaN"):
+        made.require_health()
+
+
+def test_candidate_code_cannot_write_into_what_the_policy_sees() -> None:
+    """It is quick enough to pass for a copy: in place for small batches only, so that the checks see nothing."""
+    source = (
+        "def enhance_observation(obs):\n    seen = obs[..., :1] * 2\n"
+        "    if obs.shape[0] < 100:\n        obs[...] = 0.0\n    return seen\n"
+    )
+    made = trainer(Signal(observation=Code(source=source)))
+    assert torch.equal(made.observation[..., :18], made.raw)
+    assert float(made.raw.abs().max()) > 0
