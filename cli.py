@@ -315,9 +315,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Tell the story of a run again: who decided what, why, and what came of it."""
-    from rich.console import Console
-
-    from marlsmith.graph.display import JsonTrace, Story, draw
+    from marlsmith.graph.display import JsonTrace, OutputConsole, Story, draw
     from marlsmith.graph.run_directory import RunDirectory
 
     with _explained():
@@ -331,7 +329,7 @@ def show(
         if svg is not None:
             draw(lines, svg)
             return
-        console = Console(highlight=False)
+        console = OutputConsole(highlight=False)
         for line in lines:
             console.print(line)
 
@@ -352,10 +350,10 @@ def tasks(
             for card in cards:
                 print(card.model_dump_json())
             return
-        from rich.console import Console
+        from marlsmith.graph.display import OutputConsole
 
         for card in cards:
-            _print_card(Console(highlight=False), card, whole=name is not None)
+            _print_card(OutputConsole(highlight=False), card, whole=name is not None)
 
 
 def _print_card(console: Any, card: TaskCard, *, whole: bool) -> None:

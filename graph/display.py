@@ -260,9 +260,16 @@ class PlainTrace:
         self.console.file.flush()
 
 
+class OutputConsole(Console):
+    """Standard output. A reader that leaves is for the command to answer: rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _plain_console(file: IO[str]) -> Console:
     width = None if file.isatty() else 120
-    return Console(file=file, no_color=True, highlight=False, width=width, force_terminal=False)
+    return OutputConsole(file=file, no_color=True, highlight=False, width=width, force_terminal=False)
 
 
 class JsonTrace:
@@ -331,7 +338,7 @@ class LiveTrace:
                 self._end(event)
             case "finished":
                 self.bars.stop()
-                console = Console(highlight=False)
+                console = OutputConsole(highlight=False)
         for line in self.story.lines(event):
             console.print(line)
 

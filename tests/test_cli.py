@@ -247,6 +247,56 @@ def test_run_show_resume(tmp_path: Path) -> None:
     refused(marlsmith("run", "--out", out), "exists", "marlsmith resume")
 
 
+def test_the_result_goes_to_stdout_and_the_story_to_stderr(tmp_path: Path) -> None:
+    result = marlsmith("run", *SMALL, "--out", tmp_path / "run", "--plain")
+    assert result.exit_code == 0, result.output
+    assert "fresh seeds" in result.stdout
+    assert "generator" not in result.stdout
+    assert "generator" in result.stderr
+    assert "fresh seeds;" not in result.stderr
+    assert "\x1b" not in result.output
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+    assert marlsmith("run", *SMALL, "--out", tmp_path / "run", "--plain").exit_code == 0
+    show = [sys.executable, "-m", "marlsmith.cli", "show", str(tmp_path / "run")]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(show, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_paths_that_no_file_system_takes(here: Path) -> None:
+    long = "x" * 300
+    refused(marlsmith("run", "--out", long), "name too long")
+    refused(marlsmith("train", "--out", long, "--steps", "400"), "name too long")
+    refused(marlsmith("show", long), "name too long")
+    refused(marlsmith("run", "--out", "run-\udcff"), "not UTF-8")
+
+
+def test_a_resumed_run_tells_the_story_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    """Killed after round 1: the table of round 2 still has the native task, its gains, and all candidates."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "marlsmith.cli", "run", *SMALL, "--out", str(out), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "judged":
+            process.kill()
+            break
+    process.wait()
+    result = marlsmith("resume", out, "--plain")
+    assert result.exit_code == 0, result.output
+    table = result.stderr[result.stderr.index("round 2 of 2") :]
+    for words in ("s1r1c1", "s1r2c1", "native", "+0.000"):
+        assert words in table
+
+
+def test_version() -> None:
+    assert marlsmith("--version").stdout.startswith("marlsmith 0.")
+
+
 def test_approval_waits_for_a_person(tmp_path: Path) -> None:
     """With every promotion asked for: exit 10 until somebody answers. A margin of -100 lets anything pass the gate."""
     out = tmp_path / "run"

@@ -207,6 +207,7 @@ def test_a_finalist_that_fails_its_confirmation_is_kept_out_and_the_search_stand
     finished = run(tmp_path / "run", Equipment(failing), rounds=1)[-1]
     assert finished["promoted"] is False
     assert "-confirm failed (crash): it crashed" in finished["reason"]
+    assert finished["phase"] == "search", "nobody may take these for fresh seeds"
     assert len(finished["best"]["scores"]) == len(finished["native"]["scores"]) == 4
 
 
@@ -391,3 +392,43 @@ def test_failure_messages_reach_the_trace_in_one_printable_line(tmp_path):
 
     events = run(tmp_path / "run", Equipment(Hostile()), rounds=1, repairs=0)
     assert named(events, "check")[0]["problems"] == ["static: [31m bad thing"]
+
+
+def test_what_a_role_answered_is_read_back_after_a_kill(tmp_path):
+    """The process dies after the check was told; a validator that has changed its mind is not asked again."""
+
+    class FailsOnce(FakeExecutor):
+        def train(self, *arguments):
+            raise UserError("no space left")
+
+    with pytest.raises(UserError):
+        run(tmp_path / "run", Equipment(FailsOnce()), rounds=1)
+    vetoing = Equipment(validator=ScriptedValidator(vetoes=["s1r1c1", "s1r1c2", "s1r1c3"]))
+    (tmp_path / "run/graph.sqlite").unlink()
+    events = list(resume(tmp_path / "run", vetoing))
+    assert {e["candidate"] for e in named(events, "tool_call")} >= {"s1r1c1", "s1r1c2", "s1r1c3"}
+    assert all(event["accepted"] for event in RunDirectory.open(tmp_path / "run").events() if event["event"] == "check")
+
+
+@pytest.mark.parametrize("branch", ["control-s1-confirm", "{best}-confirm"])
+def test_a_promotion_without_its_numbers_is_refused(tmp_path, branch):
+    with pytest.raises(WaitingForApproval):
+        run(tmp_path / "run", Equipment(), rounds=1, approve=True)
+    events = list(RunDirectory.open(tmp_path / "run").events())
+    best = named(events, "approval")[-1]["candidate"]
+    file = tmp_path / "run/branches" / branch.format(best=best) / "evaluation.json"
+    kept = file.read_text()
+    file.unlink()
+    with pytest.raises(UserError, match=r"evaluation\.json is missing: restore it"):
+        list(resume(tmp_path / "run", Equipment(), approve=True))
+    file.write_text(kept)
+    assert list(resume(tmp_path / "run", Equipment()))[-1]["promoted"] is True
+
+
+@pytest.mark.parametrize("line", ["[]", "5", "{}", '{"event": 3}', '{"event": "judged"}'])
+def test_an_event_that_is_none_is_said_to_be_damage(tmp_path, line):
+    run(tmp_path / "run", Equipment(), rounds=1)
+    with (tmp_path / "run/events.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(UserError, match="damaged"):
+        list(resume(tmp_path / "run", Equipment()))
