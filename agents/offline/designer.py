@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from marlsmith.agents.offline import draft as edits
-from marlsmith.agents.offline.draft import Draft, Edit, fresh
+from marlsmith.agents.offline.draft import Draft, Edit, fresh, rules_for
 from marlsmith.schemas import (
     Assignment,
     Code,
@@ -31,7 +31,6 @@ REMEDIES: dict[FailureKind, tuple[Edit, ...]] = {
     "none": edits.GENERAL_EDITS,
 }
 
-RULES: tuple[Assignment, ...] = ("nearest", "optimal", "own")
 ATTEMPTS = 50
 CROSSOVER_SHARE = 0.3
 
@@ -45,7 +44,7 @@ class OfflineGenerator:
         rng = random.Random(brief.seed)
         seen = {*brief.tried, *(canonical(elite.candidate.signal) for elite in brief.elites)}
         wanted = len(brief.rejected) if brief.rejected else brief.count
-        rules = rng.sample(RULES, len(RULES))
+        rules = rng.sample(possible := rules_for(brief.task), len(possible))
         proposals = []
         for number in range(wanted):
             proposal = self._unseen(brief, rules[number % len(rules)], number, seen, rng)
@@ -67,7 +66,7 @@ class OfflineGenerator:
     def _one(self, brief: ProposalBrief, rule: Assignment, number: int, rng: random.Random) -> Proposal:
         if brief.rejected:
             refused = brief.rejected[number]
-            signal = fresh(_draft(brief), rng.choice(RULES), rng).signal()
+            signal = fresh(_draft(brief), rng.choice(rules_for(brief.task)), rng).signal()
             why = f"Starts anew in place of {refused.candidate.id}, which was refused: {'; '.join(refused.problems)}"
             return Proposal(signal=signal, kind="repair", parents=(refused.candidate.id,), rationale=why)
         useful = [elite for elite in brief.elites if _editable(elite)]

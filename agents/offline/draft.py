@@ -137,6 +137,11 @@ def _same_purpose(a: AnyTerm, b: AnyTerm) -> bool:
     return a.kind == b.kind and a.credit == b.credit and getattr(a, "threshold", None) == getattr(b, "threshold", None)
 
 
+def rules_for(card: TaskCard) -> tuple[Assignment, ...]:
+    """The assignments that make sense: with more agents than targets nobody can have one to itself."""
+    return ("nearest", "optimal", "own") if card.agents <= card.entity(card.target).count else ("nearest",)
+
+
 def weight(rng: random.Random, about: float) -> float:
     """A weight around a typical one, by a factor of about 2 up or down."""
     return round(about * 2 ** rng.gauss(0, 0.7), 3)
@@ -191,7 +196,9 @@ Edit = Callable[[Draft, random.Random], str | None]
 
 
 def give_each_its_target(draft: Draft, rng: random.Random) -> str | None:
-    rules: list[Assignment] = [rule for rule in ("optimal", "own") if rule != draft.rule()]
+    rules = [rule for rule in rules_for(draft.card) if rule not in {"nearest", draft.rule()}]
+    if not rules:
+        return None
     draft.assign(rng.choice(rules))
     return f"gives each agent a target of its own ({draft.rule()} assignment), against overlap"
 

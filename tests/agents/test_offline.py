@@ -85,6 +85,18 @@ def test_the_first_round_spreads_over_the_assignments() -> None:
         ]
 
 
+def test_with_more_agents_than_targets_nobody_is_promised_one_alone() -> None:
+    entities = [
+        entity.model_copy(update={"count": 1}) if entity.name == "landmark" else entity for entity in CARD.entities
+    ]
+    crowded = CARD.model_copy(update={"entities": tuple(entities)})
+    rejected = [Rejection(candidate=candidate(PARENT), problems=("use 'nearest'",))]
+    for seed in range(10):
+        for changes in ({}, {"rejected": rejected, "attempt": 1}, {"elites": [elite(PARENT)]}):
+            for proposal in OfflineGenerator().propose(brief(task=crowded, seed=seed, **changes)):
+                assert rules(proposal.signal) <= {"nearest"}
+
+
 def test_same_brief_same_proposals_and_another_seed_others() -> None:
     generator = OfflineGenerator()
     assert generator.propose(brief()) == generator.propose(brief())
