@@ -38,7 +38,7 @@ class Observer:
         if self.program is None:
             return observation
         members, environments = observation.shape[:2]
-        history = None if self.history is None else self.history.flatten(0, 1)
-        # A copy: candidate code could write into what the policy is about to see.
+        # Copies: candidate code could write into what the policy is about to see.
+        history = None if self.history is None else self.history.flatten(0, 1).clone()
         features = self.program.features(observation.flatten(0, 1).clone(), history)
         return torch.cat((observation, features.unflatten(0, (members, environments))), -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
+
+# As in the workers; and on a busy machine two threads of one test wait for each other more than they compute.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _load(path: Path) -> ModuleType:

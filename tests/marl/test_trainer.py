@@ -207,3 +207,7 @@ def test_candidate_code_cannot_write_into_what_the_policy_sees() -> None:
     made = trainer(Signal(observation=Code(source=source)))
     assert torch.equal(made.observation[..., :18], made.raw)
     assert float(made.raw.abs().max()) > 0
+    remembering = source.replace("(obs)", "(obs, history)").replace("obs[...] = 0.0", "history[...] = 7.0")
+    made = trainer(Signal(observation=Code(source=remembering)))
+    assert made.observer.history is not None
+    assert torch.equal(made.observer.history[:, :, -1], made.raw)
