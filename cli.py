@@ -343,9 +343,10 @@ def tasks(
         from marlsmith.marl.tasks import TASKS, make_task
         from marlsmith.marl.tasks.verify import verify
 
-        cards = [make_task(name).card] if name else [make_task(each).card for each in TASKS]
+        chosen = [make_task(each) for each in ([name] if name else TASKS)]
         if name:
-            verify(make_task(name))
+            verify(chosen[0])
+        cards = [task.card for task in chosen]
         if as_json:
             for card in cards:
                 print(card.model_dump_json())

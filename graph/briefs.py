@@ -84,10 +84,13 @@ def elites(state: State, context: Context) -> tuple[Elite, ...]:
 
 def control(state: State, context: Context) -> Evaluation | None:
     """The stage's control, where it was trained and did not fail."""
-    branch = control_branch(state["stage"])
-    if branch not in state["evaluated"] or state["evaluated"][branch]["error"] is not None:
-        return None
-    return context.directory.required_evaluation(branch)
+    return scored(state, context, control_branch(state["stage"]))
+
+
+def scored(state: State, context: Context, branch: str) -> Evaluation | None:
+    """The branch's evaluation, None where it was never trained or failed."""
+    outcome = state["evaluated"].get(branch)
+    return context.directory.required_evaluation(branch) if outcome is not None and outcome["error"] is None else None
 
 
 def tried(ids: list[str], context: Context) -> dict[str, str]:

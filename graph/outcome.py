@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from marlsmith.graph import judgement
+from marlsmith.graph.briefs import scored
 from marlsmith.graph.context import Context
 from marlsmith.graph.state import Phase, State, confirm_branch, control_branch
 from marlsmith.graph.trace import CandidateStanding, Finished, Gain, Standing
@@ -37,20 +38,14 @@ def _compared(state: State, context: Context) -> tuple[Phase, Evaluation | None,
     promotion = state["promotion"]
     finalists = [promotion["candidate"]] if promotion is not None else list(state["finalists"])[::-1]
     for id in finalists:
-        control = _scored(state, context, confirm_branch(control_branch(state["finalists"][id])))
-        candidate = _scored(state, context, confirm_branch(id))
+        control = scored(state, context, confirm_branch(control_branch(state["finalists"][id])))
+        candidate = scored(state, context, confirm_branch(id))
         if control is not None and candidate is not None:
             return "confirm", control, candidate
     for id in judgement.ranked(judgement.strengths(state["evaluated"])):
-        control = _scored(state, context, control_branch(state["evaluated"][id]["stage"]))
-        return "search", control, _scored(state, context, id)
-    return "search", _scored(state, context, control_branch(state["stage"])), None
-
-
-def _scored(state: State, context: Context, branch: str) -> Evaluation | None:
-    """The branch's evaluation, None where it was never trained or failed."""
-    outcome = state["evaluated"].get(branch)
-    return context.directory.required_evaluation(branch) if outcome is not None and outcome["error"] is None else None
+        control = scored(state, context, control_branch(state["evaluated"][id]["stage"]))
+        return "search", control, scored(state, context, id)
+    return "search", scored(state, context, control_branch(state["stage"])), None
 
 
 def _standing(evaluation: Evaluation) -> dict[str, object]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,12 +11,11 @@ from marlsmith.marl.behaviour import behaviour
 from marlsmith.marl.checkpoint import pack
 from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.signals.dynamic import check_signal
-from marlsmith.marl.signals.program import FILE_NAME, Program, build_program
+from marlsmith.marl.signals.program import Program, build_program
 from marlsmith.marl.tasks import Task, make_task
 from marlsmith.marl.trainer import Trainer
+from marlsmith.marl.workers.jobs import Report, candidate_line
 from marlsmith.schemas import CurvePoint, Scope, Signal, SignalError, plain
-
-Report = Callable[[dict[str, Any]], None]
 
 CURVE_POINTS = 8
 CURVE_EPISODES = 10
@@ -34,14 +31,10 @@ def check(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], by
     except SignalError:
         raise
     except Exception as error:
-        raise SignalError(f"{_line_of(error)}{type(error).__name__}: {error}", "dynamic") from None
+        line = candidate_line(error)
+        where = "" if line is None else f"line {line}: "
+        raise SignalError(f"{where}{type(error).__name__}: {error}", "dynamic") from None
     return {"scope": program.scope, "observes": program.enhance is not None}, None
-
-
-def _line_of(error: Exception) -> str:
-    """Where in the candidate's code an error arose: what its author needs to mend it."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE_NAME]
-    return f"line {lines[-1]}: " if lines else ""
 
 
 def train(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:

@@ -31,7 +31,7 @@ import torch
 
 from marlsmith.marl.workers import frames
 from marlsmith.marl.workers.frames import Kind
-from marlsmith.marl.workers.jobs import Handler, load
+from marlsmith.marl.workers.jobs import Handler, candidate_line, load
 from marlsmith.schemas import FailureStage, SignalError, printable
 
 PR_SET_PDEATHSIG = 1
@@ -272,16 +272,6 @@ def said(error: BaseException) -> str:
         return str(error)[:MESSAGE_LIMIT]
     except BaseException as fault:
         return f"its text raises {type(fault).__name__}"
-
-
-def candidate_line(error: BaseException) -> int | None:
-    """The innermost line of candidate code in the traceback: its file is called <signal>."""
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<signal>":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
 
 
 def warm_up() -> None:
