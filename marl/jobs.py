@@ -14,7 +14,8 @@ from marlsmith.marl.signals.dynamic import check_signal
 from marlsmith.marl.signals.program import Program, build_program
 from marlsmith.marl.tasks import Task, make_task
 from marlsmith.marl.trainer import Trainer
-from marlsmith.marl.workers.jobs import Report, candidate_line
+from marlsmith.marl.workers.failures import candidate_line, diagnose, said
+from marlsmith.marl.workers.jobs import Report
 from marlsmith.schemas import CurvePoint, Scope, Signal, SignalError, plain
 
 CURVE_POINTS = 8
@@ -33,7 +34,9 @@ def check(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], by
     except Exception as error:
         line = candidate_line(error)
         where = "" if line is None else f"line {line}: "
-        raise SignalError(f"{where}{type(error).__name__}: {error}", "dynamic") from None
+        stage, _ = diagnose(error)
+        message = f"{where}{type(error).__name__}: {said(error)}"
+        raise SignalError(message, "dynamic" if stage == "crash" else stage) from None
     return {"scope": program.scope, "observes": program.enhance is not None}, None
 
 

@@ -38,13 +38,3 @@ def _file(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
-
-
-def candidate_line(error: BaseException) -> int | None:
-    """The innermost line of candidate code in the traceback: its file is called <signal>."""
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<signal>":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line

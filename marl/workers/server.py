@@ -30,9 +30,10 @@ from typing import Any, NoReturn
 import torch
 
 from marlsmith.marl.workers import frames
+from marlsmith.marl.workers.failures import MESSAGE_LIMIT, diagnose
 from marlsmith.marl.workers.frames import Kind
-from marlsmith.marl.workers.jobs import Handler, candidate_line, load
-from marlsmith.schemas import FailureStage, SignalError, printable
+from marlsmith.marl.workers.jobs import Handler, load
+from marlsmith.schemas import printable
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -42,8 +43,6 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 JOB_FD = 3  # the worker's only descriptor besides /dev/null
 OPEN_FILES = 32
 MEMORY_RESERVE = 64 << 20  # lifts the soft limit after a fault, so that the worker can still say what happened
-MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "std::bad_alloc", "cannot allocate memory")
-MESSAGE_LIMIT = 1000
 
 
 # ---------------------------------------------------------------- the server
@@ -252,26 +251,6 @@ def work(connection: socket.socket, targets: dict[str, str], handlers: dict[str,
         stage, message = diagnose(error)
         failure = {"stage": stage, "message": printable(message, MESSAGE_LIMIT)}
         frames.send(connection, Kind.FAILURE, frames.pack(failure))
-
-
-def diagnose(error: BaseException) -> tuple[FailureStage, str]:
-    """Which failure an exception is, and what to say of it: type, text and the candidate's line."""
-    text = said(error)
-    if isinstance(error, SignalError):
-        return error.stage, text
-    message = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if line := candidate_line(error):
-        message += f" (line {line})"
-    out_of_memory = isinstance(error, MemoryError) or any(sign in text.lower() for sign in MEMORY_SIGNS)
-    return ("memory" if out_of_memory else "crash"), message
-
-
-def said(error: BaseException) -> str:
-    """The exception's text. Its class may be the candidate's, and so may be its `__str__`."""
-    try:
-        return str(error)[:MESSAGE_LIMIT]
-    except BaseException as fault:
-        return f"its text raises {type(fault).__name__}"
 
 
 def warm_up() -> None:

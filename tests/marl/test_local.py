@@ -59,3 +59,8 @@ def test_no_text_of_a_candidate_gets_past_the_check_as_an_exception(executor: Lo
         failures = executor.check(Signal(reward=Code(source=source), observation=observation), TASK, "own")
         assert all(failure.stage in {"static", "dynamic"} for failure in failures)
     assert executor.check(Signal(reward=Code(source=raises)), TASK, "own")[0].message.startswith("line 2: IndexError")
+
+
+def test_running_out_of_memory_in_a_check_is_said_to_be_that(executor: LocalExecutor) -> None:
+    source = "import torch\ndef agent_reward(state):\n    return state.reward + torch.ones(100000, 100000).sum()\n"
+    assert [failure.stage for failure in executor.check(Signal(reward=Code(source=source)), TASK, "own")] == ["memory"]

@@ -1,0 +1,38 @@
+"""What an exception in a worker is, and what to say of it. It may be the candidate's own, text and all."""
+
+from __future__ import annotations
+
+from marlsmith.schemas import FailureStage, SignalError
+
+MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "std::bad_alloc", "cannot allocate memory")
+MESSAGE_LIMIT = 1000
+
+
+def diagnose(error: BaseException) -> tuple[FailureStage, str]:
+    """Which failure an exception is, and what to say of it: type, text and the candidate's line."""
+    text = said(error)
+    if isinstance(error, SignalError):
+        return error.stage, text
+    message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if line := candidate_line(error):
+        message += f" (line {line})"
+    out_of_memory = isinstance(error, MemoryError) or any(sign in text.lower() for sign in MEMORY_SIGNS)
+    return ("memory" if out_of_memory else "crash"), message
+
+
+def said(error: BaseException) -> str:
+    """The exception's text. Its class may be the candidate's, and so may be its `__str__`."""
+    try:
+        return str(error)[:MESSAGE_LIMIT]
+    except BaseException as fault:
+        return f"its text raises {type(fault).__name__}"
+
+
+def candidate_line(error: BaseException) -> int | None:
+    """The innermost line of candidate code in the traceback: its file is called <signal>."""
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<signal>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
