@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from marlsmith.graph.run import Stop
     from marlsmith.graph.run_directory import RunDirectory
     from marlsmith.graph.trace import Event
+    from marlsmith.marl.config import TrainConfig
     from marlsmith.schemas import Evaluation, Signal, TaskCard
 
 USAGE, WAITING, PAUSED, KILLED = 2, 10, 75, 130
@@ -31,8 +33,23 @@ app = typer.Typer(
     help="Designs learning signals for cooperative multi-agent RL, and promotes only what the statistics support.",
 )
 
-Task = Annotated[str, typer.Option("--task", help="Task, as listed by `marlsmith tasks`.")]
-Algorithm = Annotated[str, typer.Option("--algorithm", help="Learning algorithm.")]
+Task = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        help="Task, as listed by `marlsmith tasks`; or pettingzoo:MODULE:FACTORY, gymnasium:MODULE:ID, CARD.toml.",
+    ),
+]
+TaskOptions = Annotated[
+    list[str] | None,
+    typer.Option("--task-option", metavar="KEY=VALUE", help="Parameter of the task; may be given more than once."),
+]
+Algorithm = Annotated[str, typer.Option("--algorithm", help="Learning algorithm: mappo, ippo, vdn or qmix.")]
+TrainOptions = Annotated[
+    list[str] | None,
+    typer.Option("--train-option", metavar="KEY=VALUE", help="Setting of the training, such as network=gru."),
+]
+Device = Annotated[str, typer.Option("--device", help="Where to train: cpu, cuda or cuda:NUMBER.")]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Environment steps of each seed.")]
 Episodes = Annotated[int, typer.Option("--episodes", min=1, help="Evaluation episodes of each seed.")]
 Scope = Annotated[str, typer.Option("--scope", help="What features may read: own (own observation) or team.")]
@@ -101,8 +118,11 @@ def options(
 @app.command()
 def run(
     task: Task = "mpe/simple_spread",
+    task_option: TaskOptions = None,
     method: Annotated[str, typer.Option("--method", help="lero, or an ablation: lr, lo, lro, ler, leo.")] = "lero",
     algorithm: Algorithm = "mappo",
+    train_option: TrainOptions = None,
+    device: Device = "cpu",
     generator: Annotated[str, typer.Option("--generator", help="offline, or MODEL[@BASE_URL].")] = "offline",
     critic: Annotated[str, typer.Option("--critic", help="offline, or MODEL[@BASE_URL].")] = "offline",
     validator: Annotated[str, typer.Option("--validator", help="offline, or MODEL[@BASE_URL].")] = "offline",
@@ -127,13 +147,15 @@ def run(
 ) -> None:
     """Search for a learning signal, compare the best with the native task on fresh seeds, promote what holds."""
     with _explained():
+        task = _reference(task, task_option)
         overrides = {
             "rounds": rounds, "candidates": candidates, "population": population, "evolve": evolve,
             "selection": selection, "scope": scope, "signals": signals, "search_seeds": seeds,
             "confirm_seeds": confirm_seeds, "approve": approve or None,
         }  # fmt: skip
         settings = _run_settings(
-            task, method, algorithm, (generator, critic, validator), steps, episodes, seed, workers, branch_seconds,
+            task, method, _train_config(task, algorithm, steps, device, train_option), (generator, critic, validator),
+            episodes, seed, workers, branch_seconds,
             {name: value for name, value in overrides.items() if value is not None},
         )  # fmt: skip
         _preflight(settings)
@@ -179,9 +201,8 @@ def _continue(path: Path, answer: bool | None, *, as_json: bool, plain: bool) ->
 def _run_settings(
     task: str,
     method: str,
-    algorithm: str,
+    train: TrainConfig,
     roles: tuple[str, str, str],
-    steps: int,
     episodes: int,
     seed: int,
     workers: int | None,
@@ -191,20 +212,16 @@ def _run_settings(
     from pydantic import ValidationError
 
     from marlsmith.graph.methods import RoleSettings, RunSettings, method_from
-    from marlsmith.marl.algorithms import find_algorithm
-    from marlsmith.marl.config import EvaluationConfig, TrainConfig
-    from marlsmith.marl.tasks import make_task
+    from marlsmith.marl.config import EvaluationConfig
     from marlsmith.schemas import UserError
 
-    make_task(task)
-    find_algorithm(algorithm)
     generator, critic, validator = map(_resolved, roles)
     try:
         return RunSettings(
             task=task,
             method_name=method,
             method=method_from(method, overrides),
-            train=TrainConfig(algorithm=algorithm, steps=steps),
+            train=train,
             evaluation=EvaluationConfig(episodes=episodes),
             roles=RoleSettings(generator=generator, critic=critic, validator=validator),
             seed=seed,
@@ -214,6 +231,18 @@ def _run_settings(
     except ValidationError as error:
         fault = error.errors()[0]
         raise UserError(f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}") from None
+
+
+def _train_config(task: str, algorithm: str, steps: int, device: str, options: list[str] | None) -> TrainConfig:
+    """The tuned settings for this task and algorithm, changed as the command line says."""
+    from marlsmith.marl.algorithms import find_algorithm
+    from marlsmith.marl.devices import checked_device
+    from marlsmith.marl.presets import parse_settings, train_config
+    from marlsmith.marl.tasks import make_task
+
+    find_algorithm(algorithm)
+    changes = {"steps": steps, "device": checked_device(device), **parse_settings(options or [])}
+    return train_config(make_task(task).card, algorithm, changes)
 
 
 def _resolved(role: str) -> str:
@@ -232,14 +261,28 @@ def _default_directory(task: str, method: str) -> Path:
     from datetime import datetime
 
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{stamp}-{task.rsplit('/', 1)[-1]}-{method}"
+    name = re.sub(r"[^A-Za-z0-9]+", "_", task.rsplit("/", 1)[-1].removesuffix(".toml")).strip("_")
+    return Path("runs") / f"{stamp}-{name}-{method}"
+
+
+def _reference(task: str, options: list[str] | None) -> str:
+    """The task with its parameters, as it must be kept to be found again from another directory."""
+    from marlsmith.marl.external.read import absolute
+    from marlsmith.marl.tasks.reference import with_options
+
+    return absolute(with_options(task, options or []))
 
 
 def _preflight(settings: RunSettings) -> None:
-    """Asks every endpoint for a sign of life before anything is written."""
-    from marlsmith.agents.make import make_roles
+    """Asks every role for a sign of life before anything is written."""
+    from marlsmith.agents.make import OFFLINE, make_roles
+    from marlsmith.agents.offline.draft import Draft
+    from marlsmith.marl.tasks import make_task
 
     roles = settings.roles
+    if roles.generator == OFFLINE:
+        method = settings.method
+        Draft.blank(make_task(settings.task).card, method.scope, method.evolve)  # raises where it has no means
     _, clients = make_roles(roles.generator, roles.critic, roles.validator, Path(os.devnull))
     for client in clients:
         client.preflight()
@@ -336,14 +379,16 @@ def show(
 
 @app.command()
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="One task: its whole card.")] = None, as_json: Json = False
+    name: Annotated[str | None, typer.Argument(help="One task: its whole card.")] = None,
+    task_option: TaskOptions = None,
+    as_json: Json = False,
 ) -> None:
     """List the tasks, or show the card of one as the roles are given it."""
     with _explained():
         from marlsmith.marl.tasks import TASKS, make_task
         from marlsmith.marl.tasks.verify import verify
 
-        chosen = [make_task(each) for each in ([name] if name else TASKS)]
+        chosen = [make_task(each) for each in ([_reference(name, task_option)] if name else TASKS)]
         if name:
             verify(chosen[0])
         cards = [task.card for task in chosen]
@@ -362,24 +407,44 @@ def _print_card(console: Any, card: TaskCard, *, whole: bool) -> None:
     from rich.text import Text
 
     from marlsmith.marl.signals.view import COMMON_FIELDS
+    from marlsmith.schemas import agents_by_number
 
     console.print(Text(f"{card.name}: {card.agents} agents, {card.horizon} steps, score {card.score}", "bold"))
     if not whole:
         return
     console.print(Text(" ".join(card.description.split())))
     console.print(Text(f"Sparsity: {card.sparsity}."))
-    tables = {
+    tables: dict[str, list[tuple[str, ...]]] = {
         "state, as in every task": [(name, shape, "", meaning) for name, (shape, meaning) in COMMON_FIELDS.items()],
         "state, of this task": [(f.name, f.shape, f.unit, f.meaning) for f in card.fields],
-        "observation": [(p.name, f"[{p.start}:{p.stop}]", "", p.meaning) for p in card.observation],
-        "actions": [(str(number), "", "", meaning) for number, meaning in enumerate(card.actions)],
+        "observation": [
+            (p.name, f"[{p.start}:{p.stop}]", "" if p.agents is None else agents_by_number(p.agents), p.meaning)
+            for p in card.observation
+        ],
+        **{
+            "actions" if len(agents) == card.agents else f"actions of {agents_by_number(agents)}": _action_rows(
+                meanings, "-1..1" if card.actions.kind == "continuous" else ""
+            )
+            for agents, meanings in card.actions.by_agents()
+        },
         "metrics": [(m.name, "", m.unit, m.meaning) for m in card.metrics],
     }
     for title, rows in tables.items():
+        if not rows:
+            continue
         table = Table(box=None, show_header=False, title=title, title_justify="left", padding=(0, 2, 0, 0))
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         console.print(table)
+
+
+def _action_rows(meanings: tuple[str, ...], unit: str) -> list[tuple[str, ...]]:
+    """One by one, or a long list in short."""
+    from marlsmith.schemas import MOST_LISTED, listed
+
+    if len(meanings) > MOST_LISTED:
+        return [(listed(meanings),)]
+    return [(str(number), "", unit, meaning) for number, meaning in enumerate(meanings)]
 
 
 @app.command()
@@ -396,7 +461,10 @@ def graph() -> None:
 @app.command()
 def train(
     task: Task = "mpe/simple_spread",
+    task_option: TaskOptions = None,
     algorithm: Algorithm = "mappo",
+    train_option: TrainOptions = None,
+    device: Device = "cpu",
     signal_file: Annotated[
         Path | None, typer.Option("--signal", help="Signal, .py or .json; without it the native task.")
     ] = None,
@@ -412,15 +480,15 @@ def train(
 ) -> None:
     """Train a given signal, or the native task, without any role."""
     with _explained():
-        from marlsmith.marl.algorithms import find_algorithm
         from marlsmith.marl.tasks import make_task
         from marlsmith.schemas import NATIVE
 
+        task = _reference(task, task_option)
         card = make_task(task).card
-        find_algorithm(algorithm)
+        config = _train_config(task, algorithm, steps, device, train_option)
         designed = NATIVE if signal_file is None else _read_signal(signal_file)
         evaluation = _train(
-            designed, signal_file, task, algorithm, _known_scope(scope), steps, range(seed, seed + seeds), episodes,
+            designed, signal_file, task, config, _known_scope(scope), range(seed, seed + seeds), episodes,
             branch_seconds, out, plain or as_json,
         )  # fmt: skip
         if as_json:
@@ -446,9 +514,8 @@ def _train(
     designed: Signal,
     file: Path | None,
     task: str,
-    algorithm: str,
+    config: TrainConfig,
     scope: str,
-    steps: int,
     seeds: range,
     episodes: int,
     branch_seconds: float,
@@ -456,7 +523,7 @@ def _train(
     quiet: bool,
 ) -> Evaluation:
     """One branch outside any run; the signal is checked first. Raises UserError where it fails."""
-    from marlsmith.marl.config import BranchRequest, EvaluationConfig, TrainConfig
+    from marlsmith.marl.config import BranchRequest, EvaluationConfig
     from marlsmith.marl.local import LocalExecutor
     from marlsmith.schemas import UserError
 
@@ -465,14 +532,14 @@ def _train(
         candidate=file.name if file else "native",
         task=task,
         seeds=tuple(seeds),
-        train=TrainConfig(algorithm=algorithm, steps=steps),
+        train=config,
         evaluation=EvaluationConfig(episodes=episodes),
     )
     executor = LocalExecutor(1, branch_seconds=branch_seconds)
     try:
         if not designed.is_native and (problems := executor.check(designed, task, scope)):  # type: ignore[arg-type]
             raise UserError(f"{file} is refused ({problems[0].stage}): {problems[0].message}")
-        with _checkpoint_directory(out) as directory, _training_bar(steps, quiet) as progress:
+        with _checkpoint_directory(out) as directory, _training_bar(config.steps, quiet) as progress:
             evaluation = executor.train(request, designed, directory, progress)
             if evaluation.error is not None:
                 raise UserError(f"the training failed ({evaluation.error.stage}): {evaluation.error.message}")
@@ -534,6 +601,7 @@ def _train_json(evaluation: Evaluation) -> str:
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Signals, .py or .json.")],
     task: Task = "mpe/simple_spread",
+    task_option: TaskOptions = None,
     scope: Scope = "own",
     as_json: Json = False,
 ) -> None:
@@ -545,6 +613,7 @@ def check(
         from marlsmith.marl.tasks import make_task
         from marlsmith.schemas import SignalError
 
+        task = _reference(task, task_option)
         make_task(task)
         allowed = _known_scope(scope)
         texts = {file: _read_text(file) for file in files}

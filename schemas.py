@@ -6,6 +6,7 @@ training, a *score* the task's own frozen metric (higher is better, never the sh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -51,6 +52,7 @@ class Entity(Record):
     count: int
     position: str
     velocity: str | None = None
+    present: str | None = Field(None, description="a field [B, count], above zero while the body is there")
     radius: float = Field(description="of the body, in the task's length unit")
 
 
@@ -60,9 +62,15 @@ class ObservationPart(Record):
     name: str
     start: int
     stop: int
-    kind: Literal["velocity", "position", "offset", "message"]
-    of: str = Field(description="'self', or the entity whose bodies these columns describe, in index order")
+    kind: Literal["velocity", "position", "offset", "message", "goal", "other"]
+    of: str = Field(
+        description="'self', or the entity whose bodies these columns describe, in index order without itself; "
+        "of a goal: 'self' where it is the agent's own, 'agent' where it is the other's"
+    )
     meaning: str
+    agents: tuple[int, ...] | None = Field(None, description="which agents have these columns; None: all of them")
+    stride: int = Field(2, ge=2, description="columns from one body to the next; the first two are its place")
+    unseen: float | None = Field(None, description="what stands in both columns of the place where a body is not seen")
 
 
 class Metric(Record):
@@ -71,21 +79,50 @@ class Metric(Record):
     meaning: str
 
 
+class Actions(Record):
+    meanings: tuple[tuple[str, ...], ...] = Field(description="by agent, then by index or component")
+
+    @property
+    def size(self) -> int:
+        """A: actions, or components, of the agent that has most."""
+        return max(map(len, self.meanings))
+
+    def by_agents(self) -> list[tuple[list[int], tuple[str, ...]]]:
+        """Agents whose actions mean the same, and what they mean."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        for agent, meanings in enumerate(self.meanings):
+            found.setdefault(meanings, []).append(agent)
+        return [(agents, meanings) for meanings, agents in found.items()]
+
+
+class DiscreteActions(Actions):
+    """Agents choose one action by index; where some have fewer, the rest is unavailable to them."""
+
+    kind: Literal["discrete"] = "discrete"
+
+
+class ContinuousActions(Actions):
+    """Agents set numbers in -1..1, which the task scales to its own bounds."""
+
+    kind: Literal["continuous"] = "continuous"
+
+
 class TaskCard(Record):
     """What roles and people are told of a task."""
 
     name: str
     description: str
     agents: int
-    actions: tuple[str, ...] = Field(description="meaning of each discrete action, by index")
-    observation_size: int
+    actions: Annotated[DiscreteActions | ContinuousActions, Field(discriminator="kind")]
+    observation_size: int = Field(description="of the agent that sees most; the others' columns are zero behind theirs")
     horizon: int = Field(description="environment steps of an episode")
     fields: tuple[StateField, ...]
     observation: tuple[ObservationPart, ...]
-    entities: tuple[Entity, ...]
-    target: str = Field(description="the entity that agents are to reach")
-    reach: float = Field(gt=0, description="distance at which a target counts as reached")
-    collide: float = Field(gt=0, description="distance of centres below which two agents collide")
+    entities: tuple[Entity, ...] = ()
+    target: str | None = Field(None, description="the entity that agents are to reach, where the task is of that kind")
+    goal: str | None = Field(None, description="a field [B, N], the index of each agent's own target, where it has one")
+    reach: float | None = Field(None, gt=0, description="distance at which a target counts as reached")
+    collide: float | None = Field(None, gt=0, description="distance of centres below which two agents collide")
     metrics: tuple[Metric, ...]
     score: str = Field(description="the metric that decides")
     sparsity: str = Field(description="how rarely the native reward says anything")
@@ -94,14 +131,21 @@ class TaskCard(Record):
     def _consistent(self) -> TaskCard:
         fields, entities = {field.name for field in self.fields}, {entity.name for entity in self.entities}
         for entity in self.entities:
-            for name in filter(None, (entity.position, entity.velocity)):
+            for name in filter(None, (entity.position, entity.velocity, entity.present)):
                 if name not in fields:
                     raise ValueError(
                         f"entity {entity.name!r} names the field {name!r}, which is not among {sorted(fields)}"
                     )
-        for name in ("agent", self.target):
-            if name not in entities:
-                raise ValueError(f"there is no entity {name!r} among {sorted(entities)}")
+        if self.target is not None:
+            for name in ("agent", self.target):
+                if name not in entities:
+                    raise ValueError(f"there is no entity {name!r} among {sorted(entities)}")
+            if self.reach is None:
+                raise ValueError("a task with a target must say at which distance it counts as reached")
+        if self.goal is not None and (self.target is None or self.goal not in fields):
+            raise ValueError(f"the goal {self.goal!r} must be one of the fields {sorted(fields)}, and needs a target")
+        if len(self.actions.meanings) != self.agents:
+            raise ValueError(f"actions are told for {len(self.actions.meanings)} agents, and there are {self.agents}")
         if self.score not in {metric.name for metric in self.metrics}:
             raise ValueError(f"the score {self.score!r} is none of the metrics")
         for part in self.observation:
@@ -120,15 +164,58 @@ class TaskCard(Record):
         """The observation's columns of this kind, or None where the task does not observe it."""
         return next((part for part in self.observation if part.kind == kind and part.of == of), None)
 
+    def sight(self, of: str) -> tuple[ObservationPart, ...] | None:
+        """What tells an agent where these bodies are: their offsets, or their positions and its own; else None."""
+        if (offsets := self.part("offset", of)) is not None:
+            return (offsets,)
+        positions, own = self.part("position", of), self.part("position", "self")
+        return None if positions is None or own is None else (positions, own)
+
+    def seers(self, *parts: ObservationPart) -> tuple[int, ...]:
+        """The agents whose observation has all these parts."""
+        return tuple(i for i in range(self.agents) if all(part.agents is None or i in part.agents for part in parts))
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether targets may be gone before the episode ends."""
+        return self.target is not None and self.entity(self.target).present is not None
+
+    def has_rule(self, rule: Assignment) -> bool:
+        """Whether the rule has a meaning in this task. optimal: a target for each agent, and none vanishes.
+
+        own: the task's goal, or else targets that stay.
+        """
+        if self.target is None:
+            return False
+        if rule == "optimal":
+            return not self.vanishes and self.agents <= self.entity(self.target).count
+        return rule != "own" or self.goal is not None or not self.vanishes
+
+    def goal_part(self, scope: Scope) -> ObservationPart | None:
+        """The columns from which agents learn their own goal; None where nobody can.
+
+        In team scope two agents may read it off each other's observation: a goal of 'agent' is the partner's.
+        """
+        own = self.part("goal", "self")
+        return self.part("goal", "agent") if own is None and scope == "team" and self.agents == 2 else own
+
+    @property
+    def teammate_columns(self) -> int:
+        """Of all other agents' observations together."""
+        return (self.agents - 1) * self.observation_size
+
 
 # ---------------------------------------------------------------- the signal: one genome, two forms
 
-Assignment = Literal["nearest", "optimal", "own"]
+Assignment = Literal["nearest", "optimal", "own", "together"]
+"""Which target is whose. nearest: of each agent. optimal: each another one, with the least summed distance.
+own: what the task gives the agent (its goal), else target i modulo targets. together: one for the team, with the
+least summed distance. No rule chooses a target that is gone."""
 Credit = Literal["agent", "team"]
 Scope = Literal["own", "team"]
 
 Weight = Annotated[float, Field(ge=-100, le=100)]
-Distance = Annotated[float, Field(gt=0, le=4)]
+Distance = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class Fade(Record):
@@ -154,7 +241,7 @@ class Term(Record):
 
 
 class Approach(Term):
-    """Minus the distance to the assigned target (or its square, or exp(-distance / scale))."""
+    """Minus the distance to the assigned target (or its square, or exp(-distance / scale)); 0 if none is left."""
 
     kind: Literal["approach"] = "approach"
     assignment: Assignment = "nearest"
@@ -163,7 +250,7 @@ class Approach(Term):
 
 
 class Progress(Term):
-    """How much nearer the assigned target came in this step."""
+    """How much nearer the assigned target came in this step; 0 where it is gone."""
 
     kind: Literal["progress"] = "progress"
     potential: Literal[False] = Field(False, description="it is a difference already")
@@ -171,7 +258,7 @@ class Progress(Term):
 
 
 class Reach(Term):
-    """1 while the assigned target is within the threshold."""
+    """1 while the assigned target is there and within the threshold."""
 
     kind: Literal["reach"] = "reach"
     assignment: Assignment = "nearest"
@@ -179,21 +266,30 @@ class Reach(Term):
 
 
 class UniqueCoverage(Term):
-    """Share of targets with an agent within the threshold; as agent credit, 1 for the agent nearest to one."""
+    """Share of the targets left with an agent within the threshold; as agent credit, 1 for the one nearest to one.
+
+    In a task with goals a target counts for the agents whose goal it is, and one that is nobody's not at all.
+    """
 
     kind: Literal["unique_coverage"] = "unique_coverage"
     threshold: Distance = 0.1
 
 
 class TeamDistance(Term):
-    """Minus the mean, over targets, of the distance of the nearest agent."""
+    """Minus the mean, over targets, of the distance of the nearest agent; 0 for a target that is gone.
+
+    In a task with goals a target counts for the agents whose goal it is, and one that is nobody's not at all.
+    """
 
     kind: Literal["team_distance"] = "team_distance"
     credit: Literal["team"] = "team"
 
 
 class TeamSuccess(Term):
-    """1 while every target has an agent within the threshold."""
+    """1 while targets are left and each has an agent within the threshold.
+
+    In a task with goals a target counts for the agents whose goal it is, and one that is nobody's not at all.
+    """
 
     kind: Literal["team_success"] = "team_success"
     credit: Literal["team"] = "team"
@@ -245,32 +341,35 @@ AnyTerm = Annotated[
 
 
 class Feature(Record):
-    """Columns appended to an agent's observation, computed from that observation (scope own)."""
+    """Columns appended to an agent's observation, computed from that observation (scope own).
+
+    They are zero for agents whose observation lacks what the feature reads.
+    """
 
 
 class TargetOffset(Feature):
-    """Vector to the assigned target: 2 columns."""
+    """Vector to the assigned target: 2 columns, zero where none is seen."""
 
     kind: Literal["target_offset"] = "target_offset"
     assignment: Assignment = "nearest"
 
 
 class TargetDistance(Feature):
-    """Distance to the assigned target: 1 column."""
+    """Distance to the assigned target: 1 column, zero where none is seen."""
 
     kind: Literal["target_distance"] = "target_distance"
     assignment: Assignment = "nearest"
 
 
 class TargetIndex(Feature):
-    """Which target is assigned, one-hot: a column per target."""
+    """Which target is assigned, one-hot in the order of the observation: a column per target."""
 
     kind: Literal["target_index"] = "target_index"
     assignment: Assignment = "nearest"
 
 
 class ThresholdMargin(Feature):
-    """Threshold minus distance to the assigned target: 1 column, positive inside."""
+    """Threshold minus distance to the assigned target: 1 column, positive inside, -threshold where none is seen."""
 
     kind: Literal["threshold_margin"] = "threshold_margin"
     assignment: Assignment = "nearest"
@@ -278,7 +377,7 @@ class ThresholdMargin(Feature):
 
 
 class TargetDistances(Feature):
-    """Distance to every target: a column per target."""
+    """Distance to every target: a column per target, zero where it is not seen."""
 
     kind: Literal["target_distances"] = "target_distances"
 
@@ -290,13 +389,13 @@ class TargetClaims(Feature):
 
 
 class AgentDistances(Feature):
-    """Distance to every other agent: a column per other agent."""
+    """Distance to every other agent: a column per other agent, zero where it is not seen."""
 
     kind: Literal["agent_distances"] = "agent_distances"
 
 
 class NearestAgentOffset(Feature):
-    """Vector to the nearest other agent: 2 columns."""
+    """Vector to the nearest other agent: 2 columns, zero where none is seen."""
 
     kind: Literal["nearest_agent_offset"] = "nearest_agent_offset"
 
@@ -305,6 +404,10 @@ class Speed(Feature):
     """Norm of the agent's own velocity: 1 column."""
 
     kind: Literal["speed"] = "speed"
+
+
+MOST_TEAMMATE_COLUMNS = 192
+"""Of teammate_observations; beyond, a signal might have more features than the checks allow."""
 
 
 class TeammateObservations(Feature):
@@ -393,7 +496,8 @@ class Candidate(Record):
 
 # ---------------------------------------------------------------- what a branch yields
 
-FailureStage = Literal["static", "dynamic", "timeout", "memory", "jail", "crash"]
+FailureStage = Literal["static", "dynamic", "timeout", "memory", "jail", "crash", "environment"]
+"""What refused or ended it. `environment`: the task's own, which is no fault of the candidate."""
 
 
 class Failure(Record):
@@ -558,6 +662,29 @@ class ReviewBrief(Record):
     scope: Scope
     reward_mode: Literal["replace", "add"]
     tried: tuple[str, ...] = ()
+
+
+MOST_LISTED = 12
+"""Actions that are listed one by one, where there is a shorter way."""
+
+
+def listed(meanings: Sequence[str]) -> str:
+    """`0 = stay, 1 = left`; a long list by its rule, where each meaning is "A, B" of few A and B, B changing first."""
+    pairs = [tuple(meaning.split(", ", 1)) for meaning in meanings]
+    if len(meanings) > MOST_LISTED and all(len(pair) == 2 for pair in pairs):
+        outer, inner = (list(dict.fromkeys(parts)) for parts in zip(*pairs, strict=True))
+        if pairs == [(a, b) for a in outer for b in inner]:
+            return f"{len(inner)} i + j for i of ({_numbered(outer)}) and j of ({_numbered(inner)})"
+    return _numbered(meanings)
+
+
+def _numbered(meanings: Sequence[str]) -> str:
+    return ", ".join(f"{number} = {meaning}" for number, meaning in enumerate(meanings))
+
+
+def agents_by_number(agents: Sequence[int]) -> str:
+    """`agent 0` or `agents 0, 2`."""
+    return f"agent{'s' if len(agents) > 1 else ''} {', '.join(map(str, agents))}"
 
 
 def printable(text: str, limit: int) -> str:

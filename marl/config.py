@@ -15,21 +15,38 @@ class TrainConfig(Record):
     algorithm: str = "mappo"
     steps: int = Field(30_000, ge=1, description="environment steps of each member")
     environments: int = Field(16, ge=1, le=4096, description="parallel environments of each member")
-    hidden: int = Field(64, ge=1, description="width of both hidden layers")
+    rollout: int = Field(25, ge=1, description="steps of every environment between two updates")
+    network: Literal["mlp", "gru"] = Field("mlp", description="feed-forward, or one that remembers")
+    sharing: Literal["shared", "separate"] = Field("shared", description="one network with agent id, or one an agent")
+    hidden: int = Field(64, ge=1, description="width of the hidden layers")
     learning_rate: float = Field(2e-3, gt=0)
-    adam_epsilon: float = Field(1e-5, gt=0)
-    gamma: float = Field(0.9, ge=0, lt=1)
-    gae_lambda: float = Field(0.95, ge=0, le=1)
-    rollout: int = Field(25, ge=1, description="environment steps between two updates")
-    clip: float = Field(0.2, gt=0, description="of the probability ratio")
-    value_clip: float = Field(0.2, gt=0, description="of the normalised value")
-    value_decay: float = Field(0.9, ge=0, lt=1, description="of the value normaliser's averages, per rollout")
     anneal: bool = Field(True, description="let the learning rate fall linearly to zero")
+    adam_epsilon: float = Field(1e-5, gt=0)
+    max_gradient_norm: float = Field(10.0, gt=0)
+    gamma: float = Field(0.9, ge=0, lt=1)
+    device: str = Field("cpu", description="where everything lies: cpu, cuda or cuda:NUMBER")
+
+    # MAPPO and IPPO
+    gae_lambda: float = Field(0.95, ge=0, le=1)
     epochs: int = Field(5, ge=1)
     minibatches: int = Field(4, ge=1)
+    clip: float = Field(0.2, gt=0, description="of the probability ratio")
     entropy: float = Field(0.01, ge=0)
+    value_clip: float = Field(0.2, gt=0, description="of the normalised value")
+    value_decay: float = Field(0.9, ge=0, lt=1, description="of the value normaliser's averages, per rollout")
     huber: float = Field(10.0, gt=0, description="where the value loss turns linear, in normalised units")
-    max_gradient_norm: float = Field(10.0, gt=0)
+
+    # VDN and QMIX
+    replay: int = Field(20_000, ge=1, description="environment steps of each member that are remembered")
+    updates: int = Field(4, ge=1, description="of the networks, after each rollout")
+    batch: int = Field(128, ge=1, description="sequences of an update")
+    sequence: int = Field(1, ge=1, description="steps of a replayed sequence; a recurrent network needs many")
+    epsilon_start: float = Field(1.0, ge=0, le=1, description="share of random actions at the start")
+    epsilon_end: float = Field(0.05, ge=0, le=1)
+    epsilon_share: float = Field(0.5, gt=0, le=1, description="share of the training over which epsilon falls")
+    target_rate: float = Field(0.01, gt=0, le=1, description="of the target network towards the online one, per update")
+    double: bool = Field(True, description="the online network picks the action that the target network values")
+    mixer: int = Field(32, ge=1, description="width of QMIX's mixing network")
 
 
 class EvaluationConfig(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any
 
@@ -10,12 +11,17 @@ import torch
 from marlsmith.marl.behaviour import behaviour
 from marlsmith.marl.checkpoint import pack
 from marlsmith.marl.config import BranchRequest
+from marlsmith.marl.devices import on_device
+from marlsmith.marl.external.client import Channel
+from marlsmith.marl.external.source import Found, Source
+from marlsmith.marl.external.task import ExternalTask
+from marlsmith.marl.external.wire import EnvironmentFault
 from marlsmith.marl.signals.dynamic import check_signal
 from marlsmith.marl.signals.program import Program, build_program
 from marlsmith.marl.tasks import Task, make_task
 from marlsmith.marl.trainer import Trainer
 from marlsmith.marl.workers.failures import candidate_line, diagnose, said
-from marlsmith.marl.workers.jobs import Report
+from marlsmith.marl.workers.jobs import CHANNEL_FD, Report
 from marlsmith.schemas import CurvePoint, Scope, Signal, SignalError, plain
 
 CURVE_POINTS = 8
@@ -25,11 +31,11 @@ REPORT_SECONDS = 0.2
 
 def check(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
     """Build a signal and try its functions. Raises SignalError where it is refused."""
-    task = make_task(arguments["task"])
+    task = _task(arguments["task"], arguments, report)
     signal = Signal.model_validate(arguments["signal"])
     try:
         program = check_signal(signal, task, arguments["scope"])
-    except SignalError:
+    except (SignalError, EnvironmentFault):
         raise
     except Exception as error:
         line = candidate_line(error)
@@ -46,8 +52,14 @@ def train(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], by
     Returns per-seed metrics, behaviour, term statistics, the curve and the time, and the checkpoint's bytes.
     """
     request = BranchRequest.model_validate(arguments["request"])
-    signal = Signal.model_validate(arguments["signal"])
-    task = make_task(request.task)
+    with on_device(request.train.device):
+        return _trained(request, Signal.model_validate(arguments["signal"]), arguments, report)
+
+
+def _trained(
+    request: BranchRequest, signal: Signal, arguments: dict[str, Any], report: Report
+) -> tuple[dict[str, Any], bytes | None]:
+    task = _task(request.task, arguments, report)
     program = None if signal.is_native else build_program(signal, task.card)
     started = time.perf_counter()
     trainer = Trainer(task, program, request.train, request.seeds, request.reward_mode)
@@ -72,6 +84,14 @@ def train(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], by
         "train": plain(request.train),
     }
     return value, pack(trainer.tensors(), about)
+
+
+def _task(reference: str, arguments: dict[str, Any], report: Report) -> Task:
+    """The task. Environments of others run elsewhere: what they are was found out, and a channel leads to them."""
+    if (external := arguments.get("external")) is None:
+        return make_task(reference)
+    channel = Channel(socket.socket(fileno=CHANNEL_FD), beat=lambda: report({}))
+    return ExternalTask(Source.model_validate(external["source"]), Found.model_validate(external["found"]), channel)
 
 
 def _train(trainer: Trainer, request: BranchRequest, task: Task, report: Report) -> list[CurvePoint]:

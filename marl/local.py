@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from marlsmith.marl.algorithms import find_algorithm
 from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.executor import Progress
+from marlsmith.marl.external.launch import Report, Servers
+from marlsmith.marl.external.task import ExternalTask
+from marlsmith.marl.external.wire import EnvironmentFault
 from marlsmith.marl.signals.program import MOST_TERMS, TERM_NAME, checked_tree
 from marlsmith.marl.statistics import bootstrap_interval, iqm
-from marlsmith.marl.tasks import make_task
-from marlsmith.marl.workers.pool import JobFailure, Limits, Pool
+from marlsmith.marl.tasks import Task, make_task
+from marlsmith.marl.workers.pool import JobFailure, JobResult, Limits, Pool
 from marlsmith.schemas import (
     CurvePoint,
     Evaluation,
@@ -23,6 +27,7 @@ from marlsmith.schemas import (
     Scope,
     Signal,
     SignalError,
+    TaskCard,
     TermStatistics,
     UserError,
     plain,
@@ -52,6 +57,7 @@ class LocalExecutor:
     def __init__(self, workers: int, branch_seconds: float = 600.0, stall_seconds: float = 30.0) -> None:
         self.workers = workers
         self.pool = Pool(workers)
+        self.servers = Servers(workers, hosts=max(1, len(os.sched_getaffinity(0)) // workers))
         self.train_limits = Limits(
             wall_seconds=branch_seconds,
             stall_seconds=stall_seconds,
@@ -59,15 +65,19 @@ class LocalExecutor:
             cpu_seconds=2 * branch_seconds,
         )
         self.check_limits = Limits(wall_seconds=6.0, stall_seconds=6.0, memory_bytes=2 * GIB, cpu_seconds=6.0)
+        # Environments of others may be slow; while they answer, the job is not stalled.
+        self.external_check_limits = replace(self.check_limits, wall_seconds=60.0)
 
     def check(self, signal: Signal, task: str, scope: Scope) -> list[Failure]:
         arguments = {"task": task, "scope": scope, "signal": plain(signal)}
+        made = make_task(task)
         try:
-            checked_tree(signal, make_task(task).card)
+            checked_tree(signal, made.card)
         except SignalError as error:
             return [Failure(stage=error.stage, message=problem) for problem in error.problems]
         try:
-            self.pool.run("check", arguments, self.check_limits)
+            limits = self.external_check_limits if isinstance(made, ExternalTask) else self.check_limits
+            self._run("check", arguments, limits, made)
         except JobFailure as failure:
             remedy = ": it may loop for ever; vectorise it" if failure.stage == "timeout" else ""
             return [Failure(stage=failure.stage, message=f"{failure}{remedy}")]
@@ -80,7 +90,7 @@ class LocalExecutor:
         directory: Path,
         progress: Callable[[Progress], None] | None = None,
     ) -> Evaluation:
-        make_task(request.task)
+        task = make_task(request.task)
         find_algorithm(request.train.algorithm)
 
         def on_progress(said: dict[str, Any]) -> None:
@@ -98,9 +108,9 @@ class LocalExecutor:
         }
         arguments = {"request": plain(request), "signal": plain(signal)}
         try:
-            result = self.pool.run("train", arguments, self.train_limits, on_progress)
+            result, report = self._run("train", arguments, self.train_limits, task, on_progress)
             reply = _TrainReply.model_validate(result.value)
-            evaluation = _evaluation(request, reply)
+            evaluation = _evaluation(request, reply, task.card, _warnings(report))
         except JobFailure as failure:
             return Evaluation(**failed, error=Failure(stage=failure.stage, message=str(failure)))
         except (ValidationError, KeyError, ValueError) as error:
@@ -112,12 +122,53 @@ class LocalExecutor:
         _write(directory / "checkpoint.safetensors", result.tensors)
         return evaluation
 
+    def _run(
+        self,
+        job: str,
+        arguments: dict[str, Any],
+        limits: Limits,
+        task: Task,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> tuple[JobResult, Report]:
+        """A job's result, with what the server of its environments reports of them. Raises JobFailure."""
+        if not isinstance(task, ExternalTask):
+            return self.pool.run(job, arguments, limits, on_progress), Report(None, 0, "")
+        external = {
+            "source": task.source.model_dump(mode="json", by_alias=True),
+            "found": plain(task.found),
+        }
+        result: JobResult | None = None
+        failure: JobFailure | None = None
+        try:
+            with self.servers.borrow(task.source, task.found) as server:
+                try:
+                    job_arguments = {**arguments, "external": external}
+                    result = self.pool.run(job, job_arguments, limits, on_progress, server.connect)
+                except JobFailure as error:
+                    failure = error
+                report = server.report()
+        except EnvironmentFault as fault:
+            raise JobFailure("environment", str(fault)) from None
+        if result is not None:
+            return result, report
+        if report.fault is not None:
+            raise JobFailure("environment", report.fault) from None
+        assert failure is not None
+        # That the environments are at fault is for their server to say: a candidate would gain by it.
+        raise JobFailure("crash", failure.message) if failure.stage == "environment" else failure
+
     def close(self) -> None:
         self.pool.close()
+        self.servers.close()
 
 
-def _evaluation(request: BranchRequest, reply: _TrainReply) -> Evaluation:
-    card = make_task(request.task).card
+def _warnings(report: Report) -> tuple[str, ...]:
+    if not report.restarts:
+        return ()
+    return (f"environments were started again {report.restarts} times, and their episodes cut short: {report.reason}",)
+
+
+def _evaluation(request: BranchRequest, reply: _TrainReply, card: TaskCard, warnings: tuple[str, ...]) -> Evaluation:
     if set(reply.metrics) != {metric.name for metric in card.metrics}:
         raise ValueError(f"metrics {sorted(reply.metrics)} are not the task's")
     if any(len(values) != len(request.seeds) for values in reply.metrics.values()):
@@ -135,6 +186,7 @@ def _evaluation(request: BranchRequest, reply: _TrainReply) -> Evaluation:
         behaviour=reply.behaviour,
         terms=reply.terms,
         curve=tuple(reply.curve),
+        warnings=warnings,
         seconds=reply.seconds,
         steps_per_second=reply.steps * len(request.seeds) / max(reply.seconds, 1e-9),
         checkpoint="checkpoint.safetensors",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from marlsmith.marl.losses import weighted_mean
+
 
 @dataclass
 class ValueNormaliser:
@@ -22,9 +24,10 @@ class ValueNormaliser:
         zeros = torch.zeros(members)
         return cls(zeros.clone(), zeros.clone(), zeros.clone(), decay)
 
-    def update(self, returns: Tensor) -> None:
-        """`returns` [P, R]: one batch, weighted by 1 - decay."""
-        for store, batch in ((self.mean, returns.mean(-1)), (self.square, returns.square().mean(-1))):
+    def update(self, returns: Tensor, weight: Tensor | None = None) -> None:
+        """`returns` [P, R]: one batch, weighted by 1 - decay; `weight` [P, R] is 0 for rows that do not count."""
+        means = weighted_mean(returns, weight), weighted_mean(returns.square(), weight)
+        for store, batch in zip((self.mean, self.square), means, strict=True):
             store.mul_(self.decay).add_(batch, alpha=1 - self.decay)
         self.weight.mul_(self.decay).add_(1 - self.decay)
 

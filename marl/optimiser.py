@@ -37,9 +37,12 @@ class StackedAdam:
                 parameter.data = self.values[:, start:stop].view(parameter.shape)
             self.slices.append(slice(first, stop))
 
-    def step(self, loss: Tensor, learning_rate: float) -> Tensor:
-        """One update down the gradient of a scalar; the gradient norms before clipping, [P, groups]."""
-        found = torch.autograd.grad(loss, self.parameters)
+    def step(self, loss: Tensor, learning_rate: float, frozen: int | None = None) -> Tensor:
+        """One update down the gradient of a scalar; the gradient norms before clipping, [P, groups].
+
+        The group numbered `frozen` stays as it is: without its momentum it would go on as before.
+        """
+        found = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         gradient = torch.cat([one.flatten(1) for one in found], 1)
         norms = torch.stack([gradient[:, part].norm(dim=1) for part in self.slices], 1)
         scale = (self.max_gradient_norm / (norms + 1e-6)).clamp(max=1.0)
@@ -47,14 +50,25 @@ class StackedAdam:
             gradient[:, part] *= scale[:, number : number + 1]
         self.steps += 1
         count = int(self.steps)
+        kept = None if frozen is None else [x[:, self.slices[frozen]].clone() for x in self._moving]
         self.mean.lerp_(gradient, 1 - BETA_1)
         self.square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
         deviation = (self.square / (1 - BETA_2**count)).sqrt_().add_(self.epsilon)
         self.values.addcdiv_(self.mean, deviation, value=-learning_rate / (1 - BETA_1**count))
+        if frozen is not None and kept is not None:
+            for tensor, before in zip(self._moving, kept, strict=True):
+                tensor[:, self.slices[frozen]] = before
         return norms
 
+    @property
+    def _moving(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.values, self.mean, self.square
+
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """What must be saved besides the parameters."""
-        yield "adam.mean", self.mean
-        yield "adam.square", self.square
+        """What must be saved besides the parameters, for each of them in its shape."""
+        stop = 0
+        for number, parameter in enumerate(self.parameters):
+            start, stop = stop, stop + parameter[0].numel()
+            yield f"adam.mean.{number}", self.mean[:, start:stop].view(parameter.shape)
+            yield f"adam.square.{number}", self.square[:, start:stop].view(parameter.shape)
         yield "adam.steps", self.steps

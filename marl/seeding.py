@@ -9,6 +9,6 @@ import torch
 
 
 def generator(seed: int, stream: str) -> torch.Generator:
-    """The stream's generator: the same seed and name give the same numbers, other names independent ones."""
+    """The stream's generator, on the default device: one seed and name, the same numbers; other names, others."""
     mixed = np.random.SeedSequence([seed, zlib.crc32(stream.encode())]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
+    return torch.Generator(torch.get_default_device()).manual_seed(int(mixed >> np.uint64(1)))

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from marlsmith.marl.algorithms import Rollout, Spaces, find_algorithm
+from marlsmith.marl.algorithms import Algorithm, Rollout, Spaces, find_algorithm
 from marlsmith.marl.config import TrainConfig
-from marlsmith.marl.evaluation import play
+from marlsmith.marl.evaluation import play, stack_states
 from marlsmith.marl.observing import Observer
 from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.program import Program
 from marlsmith.marl.signals.view import Transitions, transition_view
 from marlsmith.marl.tasks import Episodes, State, Task
-from marlsmith.schemas import SignalError, TermStatistics, UserError
+from marlsmith.schemas import ContinuousActions, SignalError, TermStatistics, UserError
 
 STREAMS = ("learning", "resets", "actions")
+BEFORE, AFTER, NATIVE_REWARD, CLOCK = "before.", "after.", "native", "clock"
+"""Names in a rollout's origin: the task's fields before and after each step, and what belongs to the step."""
+
+RewardMode = Literal["replace", "add"]
 
 
 @dataclass
@@ -48,22 +52,25 @@ class Trainer:
         program: Program | None,
         config: TrainConfig,
         seeds: Sequence[int],
-        reward_mode: Literal["replace", "add"] = "replace",
+        reward_mode: RewardMode = "replace",
     ) -> None:
         self.task = task
         self.program = program
         self.config = config
         self.seeds = tuple(seeds)
-        self.reward_mode = reward_mode
+        self.reward_mode: RewardMode = reward_mode
         self.steps = 0
         self.streams = {name: [generator(seed, name) for seed in seeds] for name in STREAMS}
-        self.state: State = task.reset(self.streams["resets"], config.environments)
-        self.clock = torch.zeros(len(seeds), config.environments, dtype=torch.int64)
+        self.environments = task.open(self.streams["resets"], config.environments)
         self.observer = Observer(program)
-        self.raw = task.observe(self.state)
-        self.observation = self.observer.restart(self.raw)
-        spaces = Spaces(task.card.agents, self.observation.shape[-1], len(task.card.actions))
-        self.algorithm = find_algorithm(config.algorithm)(spaces, config, self.streams["learning"])
+        self.observation = self.observer.restart(self.environments.observation)
+        self.raw_size = self.environments.observation.shape[-1]
+        actions = task.card.actions
+        spaces = Spaces(
+            task.card.agents, self.observation.shape[-1], actions.size, isinstance(actions, ContinuousActions)
+        )
+        self.algorithm: Algorithm = find_algorithm(config.algorithm)(spaces, config, self.streams["learning"])
+        self.memory = self.algorithm.fresh_memory(config.environments)
         self.terms: dict[str, TermSums] = {}
         self.shaped_return = 0.0
 
@@ -71,11 +78,19 @@ class Trainer:
     def finished(self) -> bool:
         return self.steps >= self.config.steps
 
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, 0..1."""
+        return min(self.steps / self.config.steps, 1.0)
+
     def advance(self) -> None:
         """Collect one rollout and learn from it."""
         rollout = self._collect()
-        self.algorithm.update(rollout, self.steps / self.config.steps)
+        self.algorithm.update(rollout, self.progress)
         self.steps += self._rollout_size()
+
+    def close(self) -> None:
+        self.environments.close()
 
     def _rollout_size(self) -> int:
         """Environment steps of one member between two updates."""
@@ -85,68 +100,73 @@ class Trainer:
 
     @torch.no_grad()
     def _collect(self) -> Rollout:
-        steps, environments = self.algorithm.rollout_steps, self.config.environments
-        shape = (steps, environments, self.task.card.agents, len(self.task.card.actions))
+        steps, running = self.algorithm.rollout_steps, self.environments
+        shape = (steps, self.config.environments, self.task.card.agents, self.algorithm.noise)
         noise = torch.stack([torch.rand(shape, generator=g) for g in self.streams["actions"]], 1)
-        taken = Transitions()
-        seen: list[Tensor] = []
-        led_to: list[Tensor] = []
-        ended: list[Tensor] = []
-        dones: list[Tensor] = []
+        log = StepLog()
+        start_memory = self.memory
         for t in range(steps):
-            action = self.algorithm.act(self.observation, noise[t])
-            state, reward, terminated = self.task.step(self.state, action)
-            raw = self.task.observe(state)
-            enhanced = self.observer.observe(raw)
-            self.clock = self.clock + 1
-            done = terminated | (self.clock >= self.task.card.horizon)
-            taken.append(self.state, state, self.raw, raw, action, reward, self.clock)
-            for store, value in (
-                (seen, self.observation),
-                (led_to, enhanced),
-                (ended, terminated),
-                (dones, done),
-            ):
-                store.append(value)
-            self.state, self.raw, self.observation = state, raw, enhanced
+            available, active = running.available, running.active
+            action, memory = self.algorithm.act(self.observation, available, self.memory, noise[t], self.progress)
+            before = running.state
+            outcome = running.step(action)
+            enhanced = self.observer.observe(running.observation)
+            done = outcome.terminated | outcome.truncated
+            log.add(
+                before=before, after=running.state, observation=self.observation, led_to=enhanced, action=action,
+                reward=outcome.reward, terminated=outcome.terminated, done=done, available=available,
+                available_after=running.available, active=active, active_after=running.active, clock=running.clock,
+            )  # fmt: skip
+            self.observation, self.memory = enhanced, memory
             if bool(done.any()):
-                self._reset(done)
-        reward = self._learned_reward(taken)
-        self.shaped_return = float(reward.mean()) * self.task.card.horizon
-        observation = torch.stack(seen)
-        if not bool(torch.isfinite(observation.sum())):
+                running.restart(done)
+                self.observation = self.observer.restart(running.observation, done)
+                if memory is not None:
+                    self.memory = memory * ~done[..., None, None]
+        taken = log.stacked("observation")
+        if not bool(torch.isfinite(taken.sum())):
             raise SignalError(f"enhance_observation returned NaN or infinity within {self.steps} steps", "dynamic")
-        return Rollout(
-            observation,
-            torch.stack(led_to),
-            torch.stack(taken.action),
-            reward,
-            torch.stack(ended),
-            torch.stack(dones),
+        before, after = log.states("before"), log.states("after")
+        rollout = Rollout(
+            observation=taken,
+            after=log.stacked("led_to"),
+            action=log.stacked("action"),
+            reward=log.stacked("reward"),
+            terminated=log.stacked("terminated"),
+            done=log.stacked("done"),
+            available=log.maybe("available"),
+            available_after=log.maybe("available_after"),
+            active=log.maybe("active"),
+            active_after=log.maybe("active_after"),
+            memory=start_memory,
+            origin={
+                **{f"{BEFORE}{name}": value for name, value in before.items()},
+                **{f"{AFTER}{name}": value for name, value in after.items()},
+                NATIVE_REWARD: log.stacked("reward"),
+                CLOCK: log.stacked("clock"),
+            },
         )
-
-    def _reset(self, done: Tensor) -> None:
-        """Start new episodes where they ended; MPE's end all at once."""
-        fresh = self.task.reset(self.streams["resets"], self.config.environments)
-        if bool(done.all()):
-            self.state = fresh
-            self.clock = torch.zeros_like(self.clock)
-            self.raw = self.task.observe(fresh)
-            self.observation = self.observer.restart(self.raw)
-            return
-        self.state = {name: _where(done, fresh[name], value) for name, value in self.state.items()}
-        self.clock = torch.where(done, 0, self.clock)
-        self.raw = self.task.observe(self.state)
-        self.observation = self.observer.restart(self.raw, done)
+        reward = self._learned_reward(rollout, count_terms=True)
+        self.shaped_return = float(reward.mean()) * self.task.card.horizon
+        return replace(rollout, reward=reward)
 
     # ------------------------------------------------------------ shaping
 
-    def _learned_reward(self, taken: Transitions) -> Tensor:
+    def _learned_reward(self, rollout: Rollout, *, count_terms: bool) -> Tensor:
         """What the algorithm learns from, [T, P, E, N]: native, shaped, or both added."""
-        native = torch.stack(taken.reward)
+        native = rollout.origin[NATIVE_REWARD]
         if self.program is None or not self.program.shapes_reward:
             return native
-        view = transition_view(taken, self.task.card.horizon, self.steps / self.config.steps, self.config.gamma)
+        steps = Transitions(
+            before={k.removeprefix(BEFORE): v for k, v in rollout.origin.items() if k.startswith(BEFORE)},
+            after={k.removeprefix(AFTER): v for k, v in rollout.origin.items() if k.startswith(AFTER)},
+            obs_before=rollout.observation[..., : self.raw_size],
+            obs_after=rollout.after[..., : self.raw_size],
+            action=rollout.action,
+            reward=native,
+            clock=rollout.origin[CLOCK],
+        )
+        view = transition_view(steps, self.task.card.horizon, self.progress, self.config.gamma)
         shaped, terms = self.program.reward(view, native.shape[:3].numel(), native.shape[-1])
         if not bool(torch.isfinite(shaped.sum())):
             bad = [name for name, value in terms.items() if not bool(torch.isfinite(value).all())]
@@ -154,11 +174,51 @@ class Trainer:
                 f"the reward became NaN or infinite after {self.steps} steps (terms: {', '.join(bad) or 'the sum'})",
                 "dynamic",
             )
-        if self.steps + self._rollout_size() > 0.9 * self.config.steps:
+        if count_terms and self.steps + self._rollout_size() > 0.9 * self.config.steps:
             for name, value in terms.items():
                 self.terms.setdefault(name, TermSums()).add(value)
         shaped = shaped.view(native.shape)
         return native + shaped if self.reward_mode == "add" else shaped
+
+    # ------------------------------------------------------------ another signal, another future
+
+    @torch.no_grad()
+    def switch(self, program: Program | None, reward_mode: RewardMode | None = None, value_warm_up: int = 0) -> None:
+        """Train on under another signal (DESIGN section 5).
+
+        New observation columns enter with zero weights: where the old signal had none, the policy is the same
+        before and after. The columns of an old signal are dropped. The scale of the returns is estimated anew, for
+        `value_warm_up` rollouts only the value network learns, and remembered transitions get the observations
+        and rewards that the new signal gives them.
+        """
+        self.program = program
+        self.reward_mode = reward_mode or self.reward_mode
+        self.observer = Observer(program)
+        self.observation = self.observer.restart(self.environments.observation)
+        size = self.observation.shape[-1]
+        if size != self.algorithm.spaces.observation or size != self.raw_size:
+            self.algorithm = self.algorithm.resized(size, self.raw_size)
+        self.algorithm.relabel(self._relabelled)
+        self.algorithm.forget_values(value_warm_up)
+        self.terms = {}
+
+    def _relabelled(self, rollout: Rollout) -> Rollout:
+        """The rollout as the present signal would have shown and paid it. History is walked in time."""
+        observer = Observer(self.program)
+        raw, raw_after = rollout.observation[..., : self.raw_size], rollout.after[..., : self.raw_size]
+        begins = rollout.origin[CLOCK] == 1
+        seen, led_to = [], []
+        for t in range(raw.shape[0]):
+            seen.append(observer.restart(raw[t], begins[t] if t else None))
+            led_to.append(observer.observe(raw_after[t]))
+        rollout = replace(rollout, observation=torch.stack(seen), after=torch.stack(led_to))
+        return replace(rollout, reward=self._learned_reward(rollout, count_terms=False))
+
+    def fork(self, seed: int) -> None:
+        """Go on with other random numbers: the same fork seed gives the same future, another one another."""
+        for name, generators in self.streams.items():
+            for member, one in zip(self.seeds, generators, strict=True):
+                one.set_state(generator(member, f"{name}, fork {seed}").get_state())
 
     def term_statistics(self) -> dict[str, TermStatistics]:
         """Each named term over the last tenth of the training."""
@@ -181,23 +241,24 @@ class Trainer:
     def evaluate(self, episodes: int, seed: int) -> Episodes:
         """Greedy episodes: each member has its own start states, which are the same for every candidate."""
         draws = [generator(seed, f"evaluation of {one}") for one in self.seeds]
-        return play(self.task, self.algorithm.act_greedily, Observer(self.program), draws, episodes)
+        return play(self.task, self.algorithm, Observer(self.program), draws, episodes)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Everything needed to go on bit for bit: networks, optimiser, normaliser, generators, environments."""
+        """Everything needed to go on bit for bit: networks, optimiser, replay, generators, environments."""
         yield "steps", torch.tensor(self.steps)
-        yield "clock", self.clock
         yield from self.algorithm.tensors()
-        yield from ((f"state.{name}", value) for name, value in self.state.items())
+        yield from ((f"environments.{name}", tensor) for name, tensor in self.environments.tensors())
         if self.observer.history is not None:
             yield "history", self.observer.history
+        if self.memory is not None:
+            yield "memory", self.memory
         for name, generators in self.streams.items():
             for member, one in enumerate(generators):
                 yield f"generator.{name}.{member}", one.get_state()
         yield from ((f"term.{name}", sums.sums) for name, sums in self.terms.items())
 
     @torch.no_grad()
-    def load(self, saved: dict[str, Tensor]) -> None:
+    def load(self, saved: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` gave. Raises UserError, and changes nothing, where it does not fit."""
         for name, tensor in self.tensors():
             if name.startswith("term."):
@@ -211,18 +272,34 @@ class Trainer:
         terms = {name.removeprefix("term."): tensor for name, tensor in saved.items() if name.startswith("term.")}
         self.terms = {name: TermSums(tensor.clone()) for name, tensor in terms.items()}
         self.steps = int(saved["steps"])
-        self.clock = saved["clock"].clone()
+        self.algorithm.make_room(saved)
         for name, tensor in self.algorithm.tensors():
             tensor.copy_(saved[name])
-        self.state = {name: saved[f"state.{name}"].clone() for name in self.state}
         for name, generators in self.streams.items():
             for member, one in enumerate(generators):
                 one.set_state(saved[f"generator.{name}.{member}"])
-        self.raw = self.task.observe(self.state)
-        history = saved.get("history")
+        prefix = "environments."
+        self.environments.load({k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)})
+        history, memory = saved.get("history"), saved.get("memory")
         self.observer.history = None if history is None else history.clone()
-        self.observation = self.observer.enhanced(self.raw)
+        self.memory = None if memory is None else memory.clone()
+        self.observation = self.observer.enhanced(self.environments.observation)
 
 
-def _where(done: Tensor, fresh: Tensor, old: Tensor) -> Tensor:
-    return torch.where(done.view(*done.shape, *(1,) * (fresh.dim() - 2)), fresh, old)
+class StepLog:
+    """What the steps of a rollout gave, by name, until it is stacked over time."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def add(self, **row: Tensor | State | None) -> None:
+        self.rows.append(row)
+
+    def stacked(self, name: str) -> Tensor:
+        return torch.stack([row[name] for row in self.rows])
+
+    def maybe(self, name: str) -> Tensor | None:
+        return None if self.rows[0][name] is None else self.stacked(name)
+
+    def states(self, name: str) -> State:
+        return stack_states([row[name] for row in self.rows])

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from marlsmith.schemas import agents_by_number, listed
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -32,6 +34,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"number": _number, "fence": _fence, "line": _line, "thin": _thin}
+    environment.filters |= {"listed": listed, "agents": agents_by_number}
     return environment
 
 

@@ -54,6 +54,20 @@ def test_unknown_task(here: Path, command: str) -> None:
     refused(marlsmith(command, "--task", "mpe/simple_sprad"), "no task 'mpe/simple_sprad'", "mpe/simple_spread")
 
 
+def test_a_task_that_gives_the_offline_generator_no_means(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from marlsmith.marl.tasks import TASKS
+    from marlsmith.marl.tasks.simple_spread import SimpleSpread
+
+    class Undescribed(SimpleSpread):
+        def __init__(self) -> None:
+            super().__init__()
+            unknown = {"entities": (), "target": None, "reach": None, "collide": None, "observation": ()}
+            self.card = self.card.model_copy(update=unknown)
+
+    monkeypatch.setitem(TASKS, "toy/undescribed", Undescribed)
+    refused(marlsmith("run", "--task", "toy/undescribed"), "offline generator", "--generator MODEL", "task card")
+
+
 @pytest.mark.parametrize("command", ["run", "train"])
 def test_unknown_algorithm(here: Path, command: str) -> None:
     refused(marlsmith(command, "--algorithm", "mapo"), "no algorithm 'mapo'", "mappo")

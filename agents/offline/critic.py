@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from marlsmith.schemas import Citation, Diagnosis, DiagnosisBrief, FailureKind, Finding
+from marlsmith.schemas import Citation, Diagnosis, DiagnosisBrief, FailureKind, Finding, TaskCard
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Above `threshold`, the evidence under `key` (of the best candidate) speaks for this failure."""
+    """Beyond `threshold`, the evidence under `key` (of the best candidate) speaks for this failure."""
 
     failure: FailureKind
     key: str
     threshold: float
     words: str
     advice: str
+    below: bool = False
+    """Whether it speaks where it is less than the threshold."""
+    in_reaches: bool = False
+    """Whether the threshold is in multiples of the distance at which a target counts as reached."""
 
 
 RULES: tuple[Rule, ...] = (
@@ -29,9 +33,34 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "exploration",
         "behaviour.distance_nearest_end",
-        0.35,
+        3.5,
         "agents end {value:.2f} away from the nearest target",
         "strengthen the pull towards targets and pay progress",
+        in_reaches=True,
+    ),
+    Rule(
+        "exploration",
+        "behaviour.distance_own_end",
+        3.5,
+        "agents end {value:.2f} away from their own target",
+        "strengthen the pull towards each agent's own target and pay progress",
+        in_reaches=True,
+    ),
+    Rule(
+        "exploration",
+        "behaviour.rewarded_steps",
+        0.01,
+        "the native reward says something in {value:.1%} of the steps",
+        "do not rely on the native reward: pay for the way to what it rewards",
+        below=True,
+    ),
+    Rule(
+        "communication",
+        "behaviour.message_information",
+        0.3,
+        "words tell {value:.0%} of what they could of the goals",
+        "tie the speaker to the listener's result, so that it pays to tell",
+        below=True,
     ),
     Rule(
         "precision",
@@ -71,6 +100,8 @@ RULES: tuple[Rule, ...] = (
 )
 
 MOST_FINDINGS = 3
+MOST_SEVERE = 5.0
+"""Of a number that is too small, however small it is."""
 
 
 class OfflineCritic:
@@ -81,7 +112,7 @@ class OfflineCritic:
         evidence = brief.evidence
         if f"{subject}.score" not in evidence:
             return Diagnosis(summary="Nothing has been trained yet, so there is nothing to diagnose.")
-        found = sorted(_findings(subject, evidence), key=lambda pair: -pair[0])[:MOST_FINDINGS]
+        found = sorted(_findings(subject, brief), key=lambda pair: -pair[0])[:MOST_FINDINGS]
         score = evidence[f"{subject}.score"]
         if not found:
             best = Citation(key=f"{subject}.score", value=score)
@@ -91,16 +122,25 @@ class OfflineCritic:
         return Diagnosis(summary=f"{subject} scores {score:.2f}, but {words}.", findings=tuple(f for _, _, f in found))
 
 
-def _findings(subject: str, evidence: dict[str, float]) -> list[tuple[float, str, Finding]]:
-    """(severity, words, finding): severity is the number as a multiple of its threshold."""
-    found = []
+def _findings(subject: str, brief: DiagnosisBrief) -> list[tuple[float, str, Finding]]:
+    """(severity, words, finding): severity is by how many times the number is beyond its threshold."""
+    found, evidence, card = [], brief.evidence, brief.task
     for rule in RULES:
         key = f"{subject}.{rule.key}"
         value = evidence.get(key)
-        if value is not None and value > rule.threshold:
+        if value is None or (rule.failure == "overlap" and not _each_may_have_its_own(card)):
+            continue
+        threshold = rule.threshold * (card.reach or 1.0) if rule.in_reaches else rule.threshold
+        beyond = threshold / max(value, threshold / MOST_SEVERE) if rule.below else value / threshold
+        if beyond > 1:
             finding = Finding(failure=rule.failure, evidence=(Citation(key=key, value=value),), advice=rule.advice)
-            found.append((value / rule.threshold, rule.words.format(value=value), finding))
+            found.append((beyond, rule.words.format(value=value), finding))
     return [*found, *_hacking(subject, evidence), *_drowned(subject, evidence)]
+
+
+def _each_may_have_its_own(card: TaskCard) -> bool:
+    """Whether two agents at one target are too many: not where targets need several, nor where goals may agree."""
+    return card.goal is None and card.has_rule("optimal")
 
 
 def _hacking(subject: str, evidence: dict[str, float]) -> list[tuple[float, str, Finding]]:

@@ -16,6 +16,7 @@ from marlsmith.schemas import (
     Proposal,
     ProposalBrief,
     RewardConfig,
+    TaskCard,
     canonical,
 )
 
@@ -27,7 +28,7 @@ REMEDIES: dict[FailureKind, tuple[Edit, ...]] = {
     "precision": (edits.pay_arrival, edits.slow_down, edits.show_margin, edits.pay_wide_arrival),
     "instability": (edits.soften, edits.tune_weights),
     "reward_hacking": (edits.drop_strongest, edits.soften, edits.pay_unique_coverage),
-    "communication": (edits.add_some_feature,),
+    "communication": (edits.tie_to_the_result, edits.add_some_feature),
     "none": edits.GENERAL_EDITS,
 }
 
@@ -41,10 +42,11 @@ class OfflineGenerator:
     name = "offline designer"
 
     def propose(self, brief: ProposalBrief) -> list[Proposal]:
+        """Proposals that differ; raises UserError where the task card gives nothing to design with."""
         rng = random.Random(brief.seed)
         seen = {*brief.tried, *(canonical(elite.candidate.signal) for elite in brief.elites)}
         wanted = len(brief.rejected) if brief.rejected else brief.count
-        rules = rng.sample(possible := rules_for(brief.task), len(possible))
+        rules = rng.sample(possible := rules_for(_draft(brief)), len(possible))
         proposals = []
         for number in range(wanted):
             proposal = self._unseen(brief, rules[number % len(rules)], number, seen, rng)
@@ -66,13 +68,13 @@ class OfflineGenerator:
     def _one(self, brief: ProposalBrief, rule: Assignment, number: int, rng: random.Random) -> Proposal:
         if brief.rejected:
             refused = brief.rejected[number]
-            signal = fresh(_draft(brief), rng.choice(rules_for(brief.task)), rng).signal()
+            signal = fresh(_draft(brief), rng.choice(rules_for(_draft(brief))), rng).signal()
             why = f"Starts anew in place of {refused.candidate.id}, which was refused: {'; '.join(refused.problems)}"
             return Proposal(signal=signal, kind="repair", parents=(refused.candidate.id,), rationale=why)
         useful = [elite for elite in brief.elites if _editable(elite)]
         if not useful:
             signal = fresh(_draft(brief), rule, rng).signal()
-            return Proposal(signal=signal, kind="new", rationale=_first_words(rule))
+            return Proposal(signal=signal, kind="new", rationale=_first_words(rule, brief.task))
         pure = [elite for elite in useful if not _code_parts(elite)]
         if len(pure) > 1 and number > 0 and rng.random() < CROSSOVER_SHARE and (child := _crossover(brief, pure, rng)):
             return child
@@ -80,7 +82,7 @@ class OfflineGenerator:
 
 
 def _draft(brief: ProposalBrief) -> Draft:
-    return Draft(brief.task, brief.scope, brief.evolve != "observation", brief.evolve != "reward")
+    return Draft.blank(brief.task, brief.scope, brief.evolve)
 
 
 def _editable(elite: Elite) -> bool:
@@ -93,12 +95,17 @@ def _code_parts(elite: Elite) -> list[str]:
     return [name for name in ("reward", "observation") if isinstance(getattr(signal, name), Code)]
 
 
-def _first_words(rule: Assignment) -> str:
+def _first_words(rule: Assignment, card: TaskCard) -> str:
+    if card.target is None:
+        return "A first design without targets: what agents observe of one another and of themselves."
     sense = {
         "nearest": "every agent goes for the target nearest to it: simple, but two may choose the same one",
         "optimal": "targets are shared out so that the total way is least: no two agents want the same one",
         "own": "agent i takes target i: never an overlap, at the price of longer ways",
+        "together": "all go for the target with the least summed way: what one cannot do alone they do together",
     }
+    if card.goal is not None:
+        sense["own"] = "every agent goes for the target that the task gives it"
     return f"A first design around the {rule} assignment: {sense[rule]}."
 
 

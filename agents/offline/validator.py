@@ -15,8 +15,11 @@ class OfflineValidator:
     def review(self, brief: ReviewBrief) -> Review:
         signal = brief.candidate.signal
         problems: list[str] = []
+        remarks = ["signs, credit and scope are consistent"]
         if isinstance(signal.reward, RewardConfig):
             problems += _reward_problems(signal.reward, brief)
+            if all(term.kind == "native" for term in signal.reward.terms):
+                remarks.append("but the reward is the native one alone, which teaches nothing where it is rare")
         if (
             isinstance(signal.observation, ObservationConfig)
             and brief.scope == "own"
@@ -25,7 +28,7 @@ class OfflineValidator:
             problems.append("it reads other agents' observations, which deployment will not have")
         if problems:
             return Review(approve=False, reasons=tuple(problems))
-        return Review(approve=True, reasons=("signs, credit and scope are consistent",))
+        return Review(approve=True, reasons=tuple(remarks))
 
 
 def _reward_problems(reward: RewardConfig, brief: ReviewBrief) -> list[str]:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import difflib
 
-from marlsmith.marl.algorithms.base import Algorithm, Rollout, Spaces
+from marlsmith.marl.algorithms.base import Algorithm, AlgorithmFactory, Relabel, Rollout, Spaces
+from marlsmith.marl.algorithms.ippo import IPPO
 from marlsmith.marl.algorithms.mappo import MAPPO
+from marlsmith.marl.algorithms.qmix import QMIX
+from marlsmith.marl.algorithms.vdn import VDN
 from marlsmith.schemas import UserError
 
-ALGORITHMS: dict[str, type[MAPPO]] = {
+ALGORITHMS: dict[str, AlgorithmFactory] = {
     "mappo": MAPPO,
+    "ippo": IPPO,
+    "vdn": VDN,
+    "qmix": QMIX,
 }
 
 
-def find_algorithm(name: str) -> type[MAPPO]:
+def find_algorithm(name: str) -> AlgorithmFactory:
     if name not in ALGORITHMS:
         near = difflib.get_close_matches(name, ALGORITHMS, 1, 0.4)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(ALGORITHMS)}."
@@ -21,4 +27,4 @@ def find_algorithm(name: str) -> type[MAPPO]:
     return ALGORITHMS[name]
 
 
-__all__ = ["ALGORITHMS", "Algorithm", "Rollout", "Spaces", "find_algorithm"]
+__all__ = ["ALGORITHMS", "Algorithm", "AlgorithmFactory", "Relabel", "Rollout", "Spaces", "find_algorithm"]

@@ -11,10 +11,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from marlsmith.marl.evaluation import RandomPolicy, stack_states
 from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.program import HISTORY, Program, build_program
 from marlsmith.marl.signals.view import StateView, Transitions, transition_view
-from marlsmith.marl.tasks.base import Task
+from marlsmith.marl.tasks.base import State, Task
 from marlsmith.schemas import Scope, Signal, SignalError
 
 ROWS = 256
@@ -78,17 +79,38 @@ def sample_states(task: Task) -> dict[str, StateView]:
 
 
 def random_play(task: Task) -> StateView:
-    """ROWS transitions of a random policy as one batch."""
+    """ROWS transitions of a random policy as one batch: episodes in turn, each from its start to its end."""
     card, draws = task.card, generator(0, "check")
-    environments = -(-ROWS // card.horizon)
-    state = task.reset([draws], environments)
-    steps = Transitions()
-    for t in range(card.horizon):
-        action = torch.randint(0, len(card.actions), (1, environments, card.agents), generator=draws)
-        following, reward, _ = task.step(state, action)
-        clock = torch.full((1, environments), t + 1)
-        steps.append(state, following, task.observe(state), task.observe(following), action, reward, clock)
-        state = following
+    count = -(-ROWS // card.horizon)
+    policy = RandomPolicy(card, draws)
+    environments = task.open([draws], count)
+    before: list[State] = []
+    after: list[State] = []
+    seen: list[Tensor] = []
+    shown: list[Tensor] = []
+    actions: list[Tensor] = []
+    rewards: list[Tensor] = []
+    clocks: list[Tensor] = []
+    try:
+        while len(actions) * count < ROWS:
+            before.append(environments.state)
+            seen.append(environments.observation)
+            action, _ = policy.act_greedily(environments.observation, environments.available, None)
+            outcome = environments.step(action)
+            after.append(environments.state)
+            shown.append(environments.observation)
+            actions.append(action)
+            rewards.append(outcome.reward)
+            clocks.append(environments.clock)
+            ended = outcome.terminated | outcome.truncated
+            if bool(ended.any()):
+                environments.restart(ended)
+    finally:
+        environments.close()
+    steps = Transitions(
+        stack_states(before), stack_states(after), torch.stack(seen), torch.stack(shown),
+        torch.stack(actions), torch.stack(rewards), torch.stack(clocks),
+    )  # fmt: skip
     view = transition_view(steps, card.horizon, training_progress=0.5, gamma=0.95).rows(slice(0, ROWS))
     progress = torch.linspace(0, 1, ROWS)  # an annealed reward must be sound from the first step to the last
     return StateView({**vars(view), "training_progress": progress})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from marlsmith.marl.tasks.base import State
 COMMON_FIELDS: dict[str, tuple[str, str]] = {
     "obs": ("[B, N, D]", "observations after the step, without features"),
     "prev_obs": ("[B, N, D]", "observations that were acted on"),
-    "action": ("[B, N] int64", "what the agents did"),
+    "action": ("[B, N] int64, or [B, N, A]", "what the agents did: an index, or numbers in -1..1"),
     "reward": ("[B, N]", "the native reward of the step"),
     "time": ("[B]", "share of the episode that has passed, 0..1"),
     "training_progress": ("[B]", "share of the training that has passed, 0..1: for annealing"),
@@ -55,36 +55,18 @@ class StateView:
         )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Transitions:
-    """Steps in the order they were taken, each entry [P, E, ...]: `before` led to `after` by `action`."""
+    """Steps in the order they were taken, each tensor [T, P, E, ...]: `before` led to `after` by `action`."""
 
-    before: list[State] = field(default_factory=list)
-    after: list[State] = field(default_factory=list)
-    obs_before: list[Tensor] = field(default_factory=list)
-    obs_after: list[Tensor] = field(default_factory=list)
-    action: list[Tensor] = field(default_factory=list)
-    reward: list[Tensor] = field(default_factory=list)
-    clock: list[Tensor] = field(default_factory=list)
-    """Steps of the episode taken so far, this one included, int64 [P, E]."""
-
-    def append(
-        self,
-        before: State,
-        after: State,
-        obs_before: Tensor,
-        obs_after: Tensor,
-        action: Tensor,
-        reward: Tensor,
-        clock: Tensor,
-    ) -> None:
-        self.before.append(before)
-        self.after.append(after)
-        self.obs_before.append(obs_before)
-        self.obs_after.append(obs_after)
-        self.action.append(action)
-        self.reward.append(reward)
-        self.clock.append(clock)
+    before: State
+    after: State
+    obs_before: Tensor
+    obs_after: Tensor
+    action: Tensor
+    reward: Tensor
+    clock: Tensor
+    """Steps of the episode taken so far, this one included, int64 [T, P, E]."""
 
 
 def transition_view(steps: Transitions, horizon: int, training_progress: float, gamma: float) -> StateView:
@@ -92,15 +74,15 @@ def transition_view(steps: Transitions, horizon: int, training_progress: float, 
     time = _batch(steps.clock).float() / horizon
     common: dict[str, Any] = {"training_progress": torch.full_like(time, training_progress), "gamma": gamma}
     obs, next_obs = _batch(steps.obs_before), _batch(steps.obs_after)
-    then = {name: _batch([state[name] for state in steps.before]) for name in steps.before[0]}
-    now = {name: _batch([state[name] for state in steps.after]) for name in steps.after[0]}
+    then = {name: _batch(value) for name, value in steps.before.items()}
+    now = {name: _batch(value) for name, value in steps.after.items()}
     # What belongs to the step and not to a state (action, reward) has no meaning one state earlier.
     prev = StateView({**common, **then, "obs": obs, "time": time - 1 / horizon})
     taken = {"action": _batch(steps.action), "reward": _batch(steps.reward), "prev_obs": obs}
     return StateView({**common, **now, **taken, "obs": next_obs, "time": time, "prev": prev})
 
 
-def _batch(tensors: Sequence[Tensor]) -> Tensor:
-    """T tensors [P, E, ...] -> [B, ...]; numbers as float32, whatever the simulator counts in."""
-    stacked = torch.stack(list(tensors)).flatten(0, 2)
-    return stacked.float() if stacked.is_floating_point() else stacked
+def _batch(x: Tensor) -> Tensor:
+    """[T, P, E, ...] -> [B, ...]; numbers as float32, whatever the simulator counts in."""
+    rows = x.flatten(0, 2)
+    return rows.float() if rows.is_floating_point() else rows

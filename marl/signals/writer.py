@@ -6,17 +6,24 @@ import itertools
 import re
 import textwrap
 from collections.abc import Iterable
+from typing import NoReturn
 
 from marlsmith.marl.signals.join import join
 from marlsmith.schemas import (
+    MOST_TEAMMATE_COLUMNS,
     AnyFeature,
     AnyTerm,
     Code,
     ObservationConfig,
+    ObservationPart,
     RewardConfig,
+    Scope,
     Signal,
     SignalError,
     TaskCard,
+    TeamDistance,
+    TeamSuccess,
+    UniqueCoverage,
 )
 
 MOST_ORDERS = 720
@@ -66,7 +73,19 @@ def _dedent(text: str) -> str:
 DISTANCES = _dedent('''
     def distances(a, b):
         """Distances [..., N, M] between points a [..., N, 2] and b [..., M, 2]."""
-        return (a.unsqueeze(-2) - b.unsqueeze(-3)).norm(dim=-1)
+        return (a.unsqueeze(-2) - b.unsqueeze(-3)).float().norm(dim=-1)
+''')
+
+AMONG = _dedent('''
+    def among(distance, there):
+        """Distances [..., N, M] to the targets that are there [..., M]; infinite to the others."""
+        return torch.where(there.unsqueeze(-2), distance, torch.inf)
+''')
+
+FINITE = _dedent('''
+    def finite(values, otherwise=0.0):
+        """The values, and `otherwise` where there is no target."""
+        return torch.where(values.isfinite(), values, otherwise)
 ''')
 
 PICK = _dedent('''
@@ -86,6 +105,16 @@ OWN = _dedent('''
         """Each agent keeps the target of its own number: distance [..., N, M] -> [..., N]."""
         agents, targets = distance.shape[-2:]
         return (torch.arange(agents) % targets).expand(distance.shape[:-1])
+''')
+
+TOGETHER = _dedent('''
+    def together(distance):
+        """For all the one target with the least summed distance: distance [..., N, M] -> [..., N].
+
+        Rounded, so that agents that sum in another order agree.
+        """
+        total = distance.sum(-2).round(decimals=3)
+        return total.argmin(-1, keepdim=True).expand(distance.shape[:-1])
 ''')
 
 GREEDY = _dedent('''
@@ -128,19 +157,38 @@ def _optimal(agents: int, targets: int) -> str:
     )
 
 
+def _target(card: TaskCard, kind: str) -> str:
+    """The entity to be reached."""
+    if card.target is None:
+        raise SignalError(
+            f"{kind} needs targets, and the card of {card.name} names none: use 'native' as the reward, features that "
+            "need no target, or code"
+        )
+    return card.target
+
+
 def _assignment(name: str, card: TaskCard, helpers: dict[str, str]) -> str:
     """Sees to it that the helper of this assignment is printed; its name."""
-    agents, targets = card.agents, card.entity(card.target).count
+    agents, targets = card.agents, card.entity(_target(card, f"assignment {name!r}")).count
+    if name == "optimal" and card.vanishes:
+        raise SignalError(
+            f"assignment 'optimal' needs a target for every agent, and those of {card.name} vanish: use 'nearest' or "
+            "'together'"
+        )
     if name == "optimal" and agents > targets:
         raise SignalError(
             f"assignment 'optimal' needs as many targets as agents, and {card.name} has {targets} for {agents}: "
             "use 'nearest'"
         )
-    helpers.setdefault("distances", DISTANCES)
+    if name == "own" and not card.has_rule("own"):
+        raise SignalError(
+            f"assignment 'own' needs targets that stay, and those of {card.name} vanish: use 'nearest' or 'together'"
+        )
     helpers.setdefault("pick", PICK)
     texts = {
         "nearest": NEAREST,
         "own": OWN,
+        "together": TOGETHER,
         "optimal": _optimal(agents, targets) if name == "optimal" else "",
     }
     helpers.setdefault(name, texts[name])
@@ -156,7 +204,7 @@ def _write_reward(config: RewardConfig, card: TaskCard, helpers: dict[str, str])
     for term in config.terms:
         body = _term(term, card, helpers)
         name = _free(_term_name(term), functions)
-        functions[name] = f'def {name}(state):\n    """{type(term).__doc__}"""\n' + textwrap.indent(body, "    ")
+        functions[name] = f'def {name}(state):\n    """{_first_line(term)}"""\n' + textwrap.indent(body, "    ")
         value = f"{name}(state)"
         if term.potential:
             value = f"(state.gamma * {name}(state) - {name}(state.prev))"
@@ -182,6 +230,10 @@ TEAM_VALUED = ("team_distance", "team_success", "unique_coverage")
 """Terms that are one number for the team as they stand; others are averaged over agents for team credit."""
 
 
+def _first_line(term: AnyTerm) -> str:
+    return (type(term).__doc__ or "").partition("\n")[0]
+
+
 def _term_name(term: AnyTerm) -> str:
     marks = [getattr(term, name, None) for name in ("assignment", "threshold", "distance", "radius")]
     words = [term.kind, *(str(mark) for mark in marks if mark is not None)]
@@ -194,62 +246,117 @@ def _free(name: str, taken: Iterable[str]) -> str:
 
 def _term(term: AnyTerm, card: TaskCard, helpers: dict[str, str]) -> str:
     """The body of the term's function: state -> [B, N], or [B] where the term is the team's."""
-    agents, targets = f"state.{card.entity('agent').position}", f"state.{card.entity(card.target).position}"
-    distance = f"distance = distances({agents}, {targets})"
-
-    def assigned(rule: str) -> str:
-        return f"{distance}\nremaining = pick(distance, {_assignment(rule, card, helpers)}(distance))"
-
-    helpers.setdefault("distances", DISTANCES)
     match term.kind:
-        case "approach":
-            forms = {
-                "linear": "-remaining",
-                "squared": "-remaining.square()",
-                "exponential": f"torch.exp(-remaining / {term.scale!r})",
-            }
-            return f"{assigned(term.assignment)}\nreturn {forms[term.form]}"
-        case "progress":
-            rule = _assignment(term.assignment, card, helpers)
-            before = distance.replace("state.", "state.prev.").replace("distance =", "before =")
-            return (
-                f"{distance}\n{before}\ntarget = {rule}(distance)\nreturn pick(before, target) - pick(distance, target)"
-            )
-        case "reach":
-            return f"{assigned(term.assignment)}\nreturn (remaining < {term.threshold!r}).float()"
-        case "unique_coverage" if term.credit == "team":
-            return f"{distance}\nreturn (distance.amin(-2) < {term.threshold!r}).float().mean(-1)"
-        case "unique_coverage":
-            return (
-                f"{distance}\nclosest = distance == distance.amin(-2, keepdim=True)\n"
-                f"return (closest & (distance < {term.threshold!r})).any(-1).float()"
-            )
-        case "team_distance":
-            return f"{distance}\nreturn -distance.amin(-2).mean(-1)"
-        case "team_success":
-            return f"{distance}\nreturn (distance.amin(-2) < {term.threshold!r}).all(-1).float()"
-        case "collision":
-            return (
-                f"distance = distances({agents}, {agents})\n"
-                f"others = 1 - torch.eye({card.agents})\n"
-                f"return -((distance < {term.distance!r}) * others).sum(-1)"
-            )
-        case "crowding":
-            return (
-                f"distance = distances({agents}, {agents})\n"
-                f"others = 1 - torch.eye({card.agents})\n"
-                f"return -((1 - distance / {term.radius!r}).clamp(min=0) * others).sum(-1)"
-            )
-        case "slow_near_target":
-            velocity = card.entity("agent").velocity
-            if velocity is None:
-                raise SignalError(f"slow_near_target needs velocities, which {card.name} has not: use another term")
-            return (
-                f"{assigned(term.assignment)}\nspeed = state.{velocity}.norm(dim=-1)\n"
-                f"return -speed * (remaining < {term.threshold!r})"
-            )
         case "native":
             return "return state.reward"
+        case "collision":
+            return f"{_to_agents(card, term.kind, helpers)}\nreturn -((distance < {term.distance!r}) * others).sum(-1)"
+        case "crowding":
+            return (
+                f"{_to_agents(card, term.kind, helpers)}\n"
+                f"return -((1 - distance / {term.radius!r}).clamp(min=0) * others).sum(-1)"
+            )
+        case "unique_coverage" | "team_distance" | "team_success":
+            return _team_term(term, card, helpers)
+    distance = _to_targets(card, term.kind, helpers)
+    if term.assignment == "own" and card.goal is not None:
+        target = f"state.{card.goal}"
+        helpers.setdefault("pick", PICK)
+    else:
+        target = f"{_assignment(term.assignment, card, helpers)}(distance)"
+    if term.kind == "progress":
+        before = distance.replace("state.", "state.prev.").replace("distance =", "before =")
+        nearer = _guarded("pick(before, target) - pick(distance, target)", card.vanishes, helpers)
+        return f"{distance}\n{before}\ntarget = {target}\nreturn {nearer}"
+    remaining = f"pick(distance, {target})"
+    if term.kind == "approach":
+        forms = {
+            "linear": "-remaining",
+            "squared": "-remaining.square()",
+            "exponential": f"torch.exp(-remaining / {term.scale!r})",
+        }
+        return f"{distance}\nremaining = {_guarded(remaining, card.vanishes, helpers)}\nreturn {forms[term.form]}"
+    within = f"{distance}\nremaining = {remaining}\n"
+    if term.kind == "reach":
+        return f"{within}return (remaining < {term.threshold!r}).float()"
+    velocity = card.entity("agent").velocity
+    if velocity is None:
+        raise SignalError(f"slow_near_target needs velocities, which {card.name} has not: use another term")
+    speed = f"speed = state.{velocity}.norm(dim=-1)\n"
+    return f"{within}{speed}return -speed * (remaining < {term.threshold!r})"
+
+
+def _team_term(term: UniqueCoverage | TeamDistance | TeamSuccess, card: TaskCard, helpers: dict[str, str]) -> str:
+    """Terms over targets. Where targets vanish or are somebody's own, `left` are those that count."""
+    lines = [_to_targets(card, term.kind, helpers)]
+    if card.goal is not None:
+        targets = card.entity(_target(card, term.kind)).count
+        lines += [
+            f"mine = state.{card.goal}.unsqueeze(-1) == torch.arange({targets})  # [B, N, M]",
+            "distance = torch.where(mine, distance, torch.inf)  # a target counts for those whose goal it is",
+        ]
+    if term.kind == "unique_coverage" and term.credit == "agent":
+        return "\n".join([
+            *lines,
+            "closest = distance == distance.amin(-2, keepdim=True)",
+            f"return (closest & (distance < {term.threshold!r})).any(-1).float()",
+        ])  # fmt: skip
+    lines.append("closest = distance.amin(-2)")
+    if card.goal is None and not card.vanishes:
+        match term.kind:
+            case "unique_coverage":
+                lines.append(f"return (closest < {term.threshold!r}).float().mean(-1)")
+            case "team_distance":
+                lines.append("return -closest.mean(-1)")
+            case "team_success":
+                lines.append(f"return (closest < {term.threshold!r}).all(-1).float()")
+        return "\n".join(lines)
+    match term.kind:
+        case "unique_coverage":
+            lines += [
+                "left = closest.isfinite().float()",
+                f"return (closest < {term.threshold!r}).float().sum(-1) / left.sum(-1).clamp(min=1)",
+            ]
+        case "team_distance":
+            total = f"-{_guarded('closest', True, helpers)}"
+            mean = ".mean(-1)" if card.goal is None else ".sum(-1) / mine.any(-2).float().sum(-1)"
+            lines.append(f"return {total}{mean}")
+        case "team_success":
+            lines += [
+                "left = closest.isfinite()",
+                f"return (((closest < {term.threshold!r}) | ~left).all(-1) & left.any(-1)).float()",
+            ]
+    return "\n".join(lines)
+
+
+def _to_targets(card: TaskCard, kind: str, helpers: dict[str, str]) -> str:
+    """The line that computes `distance` [B, N, M], infinite to targets that are gone."""
+    target = card.entity(_target(card, f"term {kind}"))
+    helpers.setdefault("distances", DISTANCES)
+    distance = f"distances(state.{card.entity('agent').position}, state.{target.position})"
+    if target.present is None:
+        return f"distance = {distance}"
+    helpers.setdefault("among", AMONG)
+    return f"distance = among({distance}, state.{target.present} > 0)"
+
+
+def _to_agents(card: TaskCard, kind: str, helpers: dict[str, str]) -> str:
+    """The lines that compute `distance` [B, N, N] between agents, and `others`, 0 for itself and else 1."""
+    if not any(entity.name == "agent" for entity in card.entities):
+        raise SignalError(
+            f"term {kind} needs the agents' positions, and the card of {card.name} names none: use 'native', or code"
+        )
+    helpers.setdefault("distances", DISTANCES)
+    agents = f"state.{card.entity('agent').position}"
+    return f"distance = distances({agents}, {agents})\nothers = 1 - torch.eye({card.agents})"
+
+
+def _guarded(value: str, needed: bool, helpers: dict[str, str]) -> str:
+    """The value with a zero in place of what is infinite, where that can be."""
+    if not needed:
+        return value
+    helpers.setdefault("finite", FINITE)
+    return f"finite({value})"
 
 
 # ---------------------------------------------------------------- the observation part
@@ -257,7 +364,7 @@ def _term(term: AnyTerm, card: TaskCard, helpers: dict[str, str]) -> str:
 
 def _write_observation(config: ObservationConfig, card: TaskCard, helpers: dict[str, str]) -> str:
     setup: dict[str, str] = {}
-    columns = [_feature(feature, card, helpers, setup) for feature in config.features]
+    columns = [_Columns(feature, config.scope, card, helpers, setup).text() for feature in config.features]
     lines = [
         *setup.values(),
         "return torch.cat((\n" + "".join(f"    {column},\n" for column in columns) + "), -1)",
@@ -266,75 +373,190 @@ def _write_observation(config: ObservationConfig, card: TaskCard, helpers: dict[
     return "def enhance_observation(obs):\n" + textwrap.indent("\n".join([docstring, *lines]), "    ")
 
 
-def _observed(kind: str, of: str, feature: str, card: TaskCard) -> tuple[int, int]:
-    part = card.part(kind, of)
-    if part is None:
-        raise SignalError(
-            f"feature {feature} needs the {kind} of {of!r} in the observation, which {card.name} has not: use another"
+class _Columns:
+    """One feature's expression; what it builds on is added to `setup`, once for all features."""
+
+    def __init__(
+        self, feature: AnyFeature, scope: Scope, card: TaskCard, helpers: dict[str, str], setup: dict[str, str]
+    ) -> None:
+        self.feature, self.scope, self.card, self.helpers, self.setup = feature, scope, card, helpers, setup
+        self.seers = set(range(card.agents))
+        """The agents whose observation has all that was read."""
+
+    def text(self) -> str:
+        columns = self._expression()
+        card, seers = self.card, sorted(self.seers)
+        if not seers:
+            self._refuse(f"reads columns that no agent of {card.name} has together: use another")
+        if len(seers) == card.agents:
+            return columns
+        name = "seen_by_" + "_".join(map(str, seers))
+        marks = [[float(agent in seers)] for agent in range(card.agents)]
+        self.setup.setdefault(name, f"{name} = torch.tensor({marks})  # the others do not observe what this reads")
+        return f"{columns} * {name}"
+
+    def _refuse(self, problem: str) -> NoReturn:
+        raise SignalError(f"feature {self.feature.kind} {problem}")
+
+    def _sight(self, of: str) -> tuple[ObservationPart, ...]:
+        parts = self.card.sight(of)
+        if parts is None:
+            raise SignalError(
+                f"feature {self.feature.kind} needs to know where each {of!r} is, which the observation of "
+                f"{self.card.name} does not tell: use another"
+            )
+        self.seers &= set(self.card.seers(*parts))
+        return parts
+
+    def _offsets(self, name: str, of: str, count: int) -> bool:
+        """Sets up the offsets `name` [B, N, count, 2]; whether some may be unseen, as `name_seen` then says."""
+        parts = self._sight(of)
+        place = parts[0]
+        if place.stop - place.start != count * place.stride:
+            self._refuse(
+                f"needs {count} times {place.stride} columns of {of!r} in the observation, and the card of "
+                f"{self.card.name} gives {place.stop - place.start}: correct the card, or use another"
+            )
+        first_two = "" if place.stride == 2 else "[..., :2]"
+        columns = f"obs[..., {place.start}:{place.stop}].unflatten(-1, ({count}, {place.stride})){first_two}"
+        if name in self.setup:
+            return place.unseen is not None
+        lines = [f"{name} = {columns}  # " + ("positions" if len(parts) > 1 else "seen from the agent")]
+        if place.unseen is not None:
+            lines.append(f"{name}_seen = ({name} != {place.unseen!r}).any(-1)")
+        if len(parts) > 1:
+            own = parts[1].start
+            lines.append(f"{name} = {name} - obs[..., {own}:{own + 2}].unsqueeze(-2)  # seen from the agent")
+        if place.unseen is not None:
+            lines.append(f"{name} = torch.where({name}_seen.unsqueeze(-1), {name}, 0.0)")
+        self.setup[name] = "\n".join(lines)
+        return place.unseen is not None
+
+    def _targets(self) -> tuple[int, bool]:
+        """Sets up `targets` and `distance` [B, N, M]; how many, and whether some may be unseen."""
+        card = self.card
+        target = card.entity(_target(card, f"feature {self.feature.kind}"))
+        unseen = self._offsets("targets", target.name, target.count)
+        if card.vanishes and not unseen:
+            self._refuse(
+                f"cannot tell which targets of {card.name} are gone, for its card says nothing of 'unseen': use another"
+            )
+        seen = "torch.where(targets_seen, targets.norm(dim=-1), torch.inf)" if unseen else "targets.norm(dim=-1)"
+        self.setup.setdefault("distance", f"distance = {seen}  # [B, N, M]")
+        return target.count, unseen
+
+    def _others(self) -> bool:
+        """Sets up `others`, the offsets of the other agents; whether some may be unseen."""
+        if self.card.agents == 1:
+            self._refuse(f"needs other agents, and {self.card.name} has one alone: use another")
+        return self._offsets("others", "agent", self.card.agents - 1)
+
+    def _team(self) -> None:
+        """Sets up `matrix`, distances from itself and the others to all targets."""
+        _, unseen = self._targets()
+        hidden = self._others()
+        self.helpers.setdefault("distances", DISTANCES)
+        where = "itself first" + ("; who is not seen counts where itself is" if hidden else "")
+        self.setup.setdefault(
+            "team", f"team = torch.cat((torch.zeros_like(others[..., :1, :]), others), -2)  # {where}"
         )
-    return part.start, part.stop
+        matrix = "distances(team, targets)"
+        if unseen:
+            self.helpers.setdefault("among", AMONG)
+            matrix = f"among({matrix}, targets_seen)"
+        self.setup.setdefault("matrix", f"matrix = {matrix}  # [B, N, itself and the others, M]")
 
-
-def _feature(feature: AnyFeature, card: TaskCard, helpers: dict[str, str], setup: dict[str, str]) -> str:
-    """The expression of the feature's columns; what it builds on is added to `setup` once."""
-    targets = card.entity(card.target).count
-
-    def see_targets() -> None:
-        start, stop = _observed("offset", card.target, feature.kind, card)
-        setup.setdefault(
-            "targets",
-            f"targets = obs[..., {start}:{stop}].unflatten(-1, ({targets}, 2))  # seen from the agent",
-        )
-        setup.setdefault("distance", "distance = targets.norm(dim=-1)  # [B, N, M]")
-
-    def see_others() -> None:
-        start, stop = _observed("offset", "agent", feature.kind, card)
-        setup.setdefault("others", f"others = obs[..., {start}:{stop}].unflatten(-1, ({card.agents - 1}, 2))")
-
-    def see_team() -> None:
-        see_targets()
-        see_others()
-        helpers.setdefault("distances", DISTANCES)
-        setup.setdefault("team", "team = torch.cat((torch.zeros_like(others[..., :1, :]), others), -2)  # itself first")
-        setup.setdefault("matrix", "matrix = distances(team, targets)  # [B, N, itself and the others, M]")
-
-    def assign(rule: str) -> str:
-        see_targets()
+    def _assigned(self, rule: str) -> str:
+        """The name of the assigned target's index [B, N]."""
+        self._targets()
         name = f"{rule}_target"
-        if rule == "optimal":
-            see_team()
-            setup.setdefault(name, f"{name} = {_assignment(rule, card, helpers)}(matrix)[..., 0]")
+        if rule == "own" and self.card.goal is not None:
+            self.setup.setdefault(name, f"{name} = {self._own_goal()}")
+            self.helpers.setdefault("pick", PICK)
+        elif rule in ("optimal", "together"):
+            helper = _assignment(rule, self.card, self.helpers)
+            self._team()
+            self.setup.setdefault(name, f"{name} = {helper}(matrix)[..., 0]")
         else:
-            setup.setdefault(name, f"{name} = {_assignment(rule, card, helpers)}(distance)")
+            self.setup.setdefault(name, f"{name} = {_assignment(rule, self.card, self.helpers)}(distance)")
         return name
 
-    match feature.kind:
-        case "target_offset":
-            target = assign(feature.assignment)
-            return f"targets.gather(-2, {target}[..., None, None].expand(*{target}.shape, 1, 2)).squeeze(-2)"
-        case "target_distance":
-            return f"pick(distance, {assign(feature.assignment)}).unsqueeze(-1)"
-        case "target_index":
-            return f"(torch.arange({targets}) == {assign(feature.assignment)}.unsqueeze(-1)).float()"
-        case "threshold_margin":
-            return f"{feature.threshold!r} - pick(distance, {assign(feature.assignment)}).unsqueeze(-1)"
-        case "target_distances":
-            see_targets()
-            return "distance"
-        case "target_claims":
-            see_team()
-            return "(matrix[..., 0, :] <= matrix.amin(-2)).float()"
-        case "agent_distances":
-            see_others()
-            return "others.norm(dim=-1)"
-        case "nearest_agent_offset":
-            see_others()
-            setup.setdefault("closest", "closest = others.norm(dim=-1).argmin(-1)[..., None, None]")
-            return "others.gather(-2, closest.expand(*closest.shape[:-1], 2)).squeeze(-2)"
-        case "speed":
-            start, stop = _observed("velocity", "self", feature.kind, card)
-            return f"obs[..., {start}:{stop}].norm(dim=-1, keepdim=True)"
-        case "teammate_observations":
-            n = card.agents
-            rolls = ", ".join(f"obs.roll(-{shift}, 1)" for shift in range(1, n))
-            return f"torch.cat(({rolls}{',' if n == 2 else ''}), -1)"
+    def _own_goal(self) -> str:
+        card, part = self.card, self.card.goal_part(self.scope)
+        if part is None:
+            shared = card.goal_part("team") is not None
+            remedy = "use 'nearest'" + (", or scope 'team', where the partner's observation shows it" if shared else "")
+            raise SignalError(
+                f"feature {self.feature.kind} with assignment 'own': agents of {card.name} do not observe their own "
+                f"goal: {remedy}"
+            )
+        targets = card.entity(_target(card, self.feature.kind)).count
+        if part.stop - part.start != targets:
+            self._refuse(f"needs a column of the goal for each of {targets} targets: correct the card, or use another")
+        columns = f"[..., {part.start}:{part.stop}].argmax(-1)  # the largest mark is the goal's"
+        if part.of == "self":
+            self.seers &= set(card.seers(part))
+            return f"obs{columns}"
+        self.seers &= {1 - agent for agent in card.seers(part)}
+        return f"obs.roll(1, 1){columns}, in the partner's row"
+
+    def _expression(self) -> str:
+        feature = self.feature
+        match feature.kind:
+            case "target_offset":
+                target = self._assigned(feature.assignment)
+                return f"targets.gather(-2, {target}[..., None, None].expand(*{target}.shape, 1, 2)).squeeze(-2)"
+            case "target_distance":
+                return f"{self._remaining(feature.assignment)}.unsqueeze(-1)"
+            case "threshold_margin":
+                remaining = self._remaining(feature.assignment, otherwise=2 * feature.threshold)
+                return f"({feature.threshold!r} - {remaining}).unsqueeze(-1)"
+            case "target_index":
+                targets, unseen = self._targets()
+                chosen = f"torch.arange({targets}) == {self._assigned(feature.assignment)}.unsqueeze(-1)"
+                return f"(({chosen}) & targets_seen).float()" if unseen else f"({chosen}).float()"
+            case "target_distances":
+                _, unseen = self._targets()
+                return _guarded("distance", unseen, self.helpers)
+            case "target_claims":
+                _, unseen = self._targets()
+                self._team()
+                nearest = "matrix[..., 0, :] <= matrix.amin(-2)"
+                return f"(({nearest}) & targets_seen).float()" if unseen else f"({nearest}).float()"
+            case "agent_distances":
+                self._others()
+                return "others.norm(dim=-1)"
+            case "nearest_agent_offset":
+                away = "others.norm(dim=-1)"
+                if self._others():
+                    away = f"torch.where(others_seen, {away}, torch.inf)"
+                self.setup.setdefault("closest", f"closest = {away}.argmin(-1)[..., None, None]")
+                return "others.gather(-2, closest.expand(*closest.shape[:-1], 2)).squeeze(-2)"
+            case "speed":
+                part = self.card.part("velocity", "self")
+                if part is None:
+                    raise SignalError(
+                        f"feature speed needs the agent's velocity in the observation of {self.card.name}: use another"
+                    )
+                self.seers &= set(self.card.seers(part))
+                return f"obs[..., {part.start}:{part.stop}].norm(dim=-1, keepdim=True)"
+            case "teammate_observations":
+                n = self.card.agents
+                if n == 1:
+                    self._refuse(f"needs other agents, and {self.card.name} has one alone: use another")
+                if self.card.teammate_columns > MOST_TEAMMATE_COLUMNS:
+                    self._refuse(
+                        f"would add {self.card.teammate_columns} columns, and at most {MOST_TEAMMATE_COLUMNS} are "
+                        "allowed: use another, or code that reads part of them"
+                    )
+                rolls = ", ".join(f"obs.roll(-{shift}, 1)" for shift in range(1, n))
+                return f"torch.cat(({rolls}{',' if n == 2 else ''}), -1)"
+
+    def _remaining(self, rule: str, otherwise: float = 0.0) -> str:
+        """The distance of the assigned target, or `otherwise` where none is seen."""
+        _, unseen = self._targets()
+        distance = f"pick(distance, {self._assigned(rule)})"
+        if not unseen:
+            return distance
+        self.helpers.setdefault("finite", FINITE)
+        return f"finite({distance}, {otherwise!r})" if otherwise else f"finite({distance})"

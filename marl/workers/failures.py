@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from marlsmith.marl.external.wire import EnvironmentFault
 from marlsmith.schemas import FailureStage, SignalError
 
 MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "std::bad_alloc", "cannot allocate memory")
@@ -13,6 +14,8 @@ def diagnose(error: BaseException) -> tuple[FailureStage, str]:
     text = said(error)
     if isinstance(error, SignalError):
         return error.stage, text
+    if isinstance(error, EnvironmentFault):
+        return "environment", text
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if line := candidate_line(error):
         message += f" (line {line})"

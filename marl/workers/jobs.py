@@ -13,6 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+CHANNEL_FD = 4
+"""Where a job finds the connection to its environment server, if it has one."""
+
 Report = Callable[[dict[str, Any]], None]
 Handler = Callable[[dict[str, Any], Report], tuple[dict[str, Any], bytes | None]]
 

@@ -93,8 +93,12 @@ class Pool:
         arguments: dict[str, Any],
         limits: Limits,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
+        connect: Callable[[], socket.socket] | None = None,
     ) -> JobResult:
-        """Run one job to its end. Raises JobFailure, and Cancelled after `close`."""
+        """Run one job to its end. Raises JobFailure, and Cancelled after `close`.
+
+        `connect` gives what the job finds at CHANNEL_FD, anew for every attempt; what it raises is passed on.
+        """
         if job not in self._jobs:
             raise ValueError(f"no job is called {job!r}; there are {', '.join(sorted(self._jobs))}")
         try:
@@ -103,11 +107,11 @@ class Pool:
             raise JobFailure("static", f"this cannot be sent to a worker: {error}") from None
         with self._slot():
             try:
-                return self._attempt(request, limits, on_progress)
+                return self._attempt(request, limits, on_progress, connect)
             except _ServerDied:
                 pass
             try:
-                return self._attempt(request, limits, on_progress)
+                return self._attempt(request, limits, on_progress, connect)
             except _ServerDied as died:
                 raise JobFailure("crash", f"the worker server died twice under this job: {died}") from died
 
@@ -142,9 +146,18 @@ class Pool:
                 self._changed.notify()
 
     def _attempt(
-        self, request: bytes, limits: Limits, on_progress: Callable[[dict[str, Any]], None] | None
+        self,
+        request: bytes,
+        limits: Limits,
+        on_progress: Callable[[dict[str, Any]], None] | None,
+        connect: Callable[[], socket.socket] | None,
     ) -> JobResult:
-        link = self._open(limits)
+        channel = None if connect is None else connect()
+        try:
+            link = self._open(limits, channel)
+        finally:
+            if channel is not None:
+                channel.close()  # the worker has it now, and its end is to be the end of the connection
         try:
             return _Conversation(link, limits, on_progress).hold(request)
         except (_ServerDied, JobFailure) as error:
@@ -158,14 +171,14 @@ class Pool:
                 self._links.discard(link)
                 link.close()
 
-    def _open(self, limits: Limits) -> _Link:
+    def _open(self, limits: Limits, channel: socket.socket | None) -> _Link:
         with self._changed:
             if self._closed:
                 raise Cancelled("the worker pool was closed")
             if not self._server.alive:
                 self._server.stop()
                 self._server = _Server(self._jobs, Path(self._home.name))
-            link = self._server.start(limits)
+            link = self._server.start(limits, channel)
             self._links.add(link)
             return link
 
@@ -208,12 +221,13 @@ class _Server:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def start(self, limits: Limits) -> _Link:
+    def start(self, limits: Limits, channel: socket.socket | None) -> _Link:
         """Ask for a worker. That the server has died meanwhile shows as the end of the status stream."""
         link = _Link(self, next(self._ids))
         with link.worker_job, link.worker_status:
             message = {"op": "start", "id": link.id, "limits": asdict(limits)}
-            self._send(message, [link.worker_job.fileno(), link.worker_status.fileno()])
+            sockets = [link.worker_job, link.worker_status, *([] if channel is None else [channel])]
+            self._send(message, [one.fileno() for one in sockets])
         return link
 
     def kill(self, id: int) -> None:

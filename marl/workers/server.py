@@ -3,7 +3,8 @@
 Run as `python -I -m marlsmith.marl.workers.server FD SETTINGS`, where FD is the control socket and SETTINGS
 the JSON `{"jobs": {name: target}, "home": directory}`. A `start` message brings two sockets: the job socket,
 which only the worker holds, and the status socket, which the worker drops before it reads its job. Through
-the latter the server says how the worker ended, so that candidate code can neither forge nor garble that.
+the latter the server says how the worker ended, so that candidate code can neither forge nor garble that. A
+third one, where it comes, is the worker's connection to the server of its environments.
 
 The server stays single-threaded: the parent-death signal follows the thread that forked, and a child forked
 beside a parallel torch operation hangs.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import gc
 import json
 import math
@@ -32,7 +34,7 @@ import torch
 from marlsmith.marl.workers import frames
 from marlsmith.marl.workers.failures import MESSAGE_LIMIT, diagnose
 from marlsmith.marl.workers.frames import Kind
-from marlsmith.marl.workers.jobs import Handler, load
+from marlsmith.marl.workers.jobs import CHANNEL_FD, Handler, load
 from marlsmith.schemas import printable
 
 PR_SET_PDEATHSIG = 1
@@ -40,7 +42,7 @@ PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-JOB_FD = 3  # the worker's only descriptor besides /dev/null
+JOB_FD = 3  # with CHANNEL_FD, where there is one, the worker's only descriptor besides /dev/null
 OPEN_FILES = 32
 MEMORY_RESERVE = 64 << 20  # lifts the soft limit after a fault, so that the worker can still say what happened
 
@@ -78,19 +80,20 @@ class Server:
                     return
 
     def _obey(self) -> bool:
-        message, descriptors, _, _ = socket.recv_fds(self._control, 1 << 16, 2)
+        message, descriptors, _, _ = socket.recv_fds(self._control, 1 << 16, 3)
         if not message:
             return False
         request = json.loads(message)
         if request["op"] == "start":
-            job_fd, status_fd = descriptors
-            self._start(request["id"], request["limits"], job_fd, socket.socket(fileno=status_fd))
-            os.close(job_fd)
+            job_fd, status_fd, *channel = descriptors
+            self._start(request["id"], request["limits"], [job_fd, *channel], socket.socket(fileno=status_fd))
+            for fd in (job_fd, *channel):
+                os.close(fd)
         elif request["op"] == "kill" and request["id"] in self._jobs:
             kill_group(self._jobs[request["id"]].pid)
         return True
 
-    def _start(self, id: int, limits: dict[str, Any], job_fd: int, status: socket.socket) -> None:
+    def _start(self, id: int, limits: dict[str, Any], kept: list[int], status: socket.socket) -> None:
         parent = os.getpid()
         try:
             pid = os.fork()
@@ -99,7 +102,7 @@ class Server:
             status.close()
             return
         if pid == 0:
-            become_worker(parent, job_fd, status, limits, self._targets, self._handlers)
+            become_worker(parent, kept, status, limits, self._targets, self._handlers)
         job = Job(id, pid, os.pidfd_open(pid), status)
         self._jobs[id] = job
         self._selector.register(job.pidfd, selectors.EVENT_READ, job)
@@ -179,7 +182,7 @@ def prctl(option: int, value: int) -> None:
 
 def become_worker(
     parent: int,
-    job_fd: int,
+    kept: list[int],
     status: socket.socket,
     limits: dict[str, Any],
     targets: dict[str, str],
@@ -190,15 +193,15 @@ def become_worker(
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:  # else it died before the line above
             tell(status, Kind.STARTED, {"resident": memory_size()[1]})
-            connection = confine(job_fd, limits)
+            connection = confine(kept, limits)
             work(connection, targets, handlers)
             code = 0
     finally:
         os._exit(code)
 
 
-def confine(job_fd: int, limits: dict[str, Any]) -> socket.socket:
-    """Own session, no inherited descriptors, default signals, limits. The jail proper comes on top of it."""
+def confine(kept: list[int], limits: dict[str, Any]) -> socket.socket:
+    """Own session, no descriptors but those kept, default signals, limits. The jail proper comes on top of it."""
     os.setsid()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     # SIGXFSZ stays ignored, as Python has it: a write then fails with an error that names its line.
@@ -207,8 +210,10 @@ def confine(job_fd: int, limits: dict[str, Any]) -> socket.socket:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    os.dup2(job_fd, JOB_FD, inheritable=False)
-    os.closerange(JOB_FD + 1, os.sysconf("SC_OPEN_MAX"))
+    aside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, CHANNEL_FD + 1) for fd in kept]
+    for place, fd in enumerate(aside, JOB_FD):  # the job's, then the channel's
+        os.dup2(fd, place, inheritable=False)
+    os.closerange(JOB_FD + len(aside), os.sysconf("SC_OPEN_MAX"))
     with contextlib.suppress(OSError):  # should memory run out, the kernel is to take this process
         Path("/proc/self/oom_score_adj").write_text("1000")
 

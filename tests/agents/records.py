@@ -12,6 +12,7 @@ from marlsmith.schemas import (
     CurvePoint,
     Diagnosis,
     DiagnosisBrief,
+    DiscreteActions,
     Elite,
     Entity,
     Evaluation,
@@ -42,7 +43,7 @@ CARD = TaskCard(
     name="beacons",
     description="Two rovers park on two beacons.",
     agents=2,
-    actions=("stay", "forward"),
+    actions=DiscreteActions(meanings=(("stay", "forward"),) * 2),
     observation_size=4,
     horizon=25,
     fields=(

@@ -236,7 +236,9 @@ def test_the_vocabulary_lists_every_kind_with_its_bounds() -> None:
     assert len(vocabulary("reward")) == 10
     assert len(vocabulary("observation")) == 10
     reach = next(entry for entry in vocabulary("reward") if '"reach"' in entry)
-    assert 'assignment = "nearest" (nearest | optimal | own), threshold = 0.1 (above 0, at most 4)' in reach
+    assert (
+        'assignment = "nearest" (nearest | optimal | own | together), threshold = 0.1 (above 0, at most 1e+06)' in reach
+    )
     entries = {entry.split('"')[3]: entry for entry in vocabulary("reward")}
     assert "potential is always false" in entries["progress"]
     assert 'credit is always "team"' in entries["team_success"]

@@ -22,6 +22,7 @@ from marlsmith.schemas import (
     Evaluation,
     FailureKind,
     Finding,
+    Native,
     ObservationConfig,
     Proposal,
     ProposalBrief,
@@ -30,8 +31,10 @@ from marlsmith.schemas import (
     RewardConfig,
     Signal,
     TargetOffset,
+    TaskCard,
     TeammateObservations,
     TeamSuccess,
+    UserError,
     canonical,
 )
 
@@ -172,14 +175,18 @@ def parts(signal: Signal) -> list[object]:
     ]
 
 
-def lineage(evolve: str, failure: FailureKind, seeds: int = 40) -> Iterator[tuple[Proposal, dict[str, Signal]]]:
+def lineage(
+    evolve: str, failure: FailureKind, seeds: int = 40, task: TaskCard = CARD
+) -> Iterator[tuple[Proposal, dict[str, Signal]]]:
     """Proposals of the second and later rounds, with their parents' signals."""
     finding = Finding(failure=failure, evidence=(Citation(key="k", value=1.0),), advice="mend it")
     diagnosis = Diagnosis(summary="so", findings=(finding,))
     for seed in range(seeds):
         parents: list[Elite] = []
         for round in range(1, 5):
-            told = brief(evolve=evolve, elites=parents, diagnosis=diagnosis, round=round, seed=100 * seed + round)
+            told = brief(
+                task=task, evolve=evolve, elites=parents, diagnosis=diagnosis, round=round, seed=100 * seed + round
+            )
             proposals = OfflineGenerator().propose(told)
             known = {parent.candidate.id: parent.candidate.signal for parent in parents}
             yield from ((proposal, known) for proposal in proposals if parents)
@@ -334,11 +341,80 @@ def test_team_features_only_where_the_run_allows_them() -> None:
     assert len(kinds("own")) >= 6
 
 
+FORAGING = make_task("lbf/8x8-2p-2f-coop").card
+REFERENCE = make_task("mpe/simple_reference").card
+
+
+def first_designs(**changes: object) -> list[Signal]:
+    return [
+        proposal.signal for seed in range(20) for proposal in OfflineGenerator().propose(brief(seed=seed, **changes))
+    ]
+
+
+def test_where_targets_vanish_no_bonus_pays_for_sparing_them() -> None:
+    """Standing beside food must never earn more, over the steps, than eating it."""
+    used = set()
+    for signal in first_designs(task=FORAGING):
+        used |= rules(signal)
+        terms = signal.reward.terms
+        assert any(term.kind == "native" for term in terms)
+        assert all(term.potential for term in terms if term.kind in {"reach", "unique_coverage", "team_success"})
+        assert not any(term.kind == "approach" and term.form == "exponential" for term in terms)
+    assert used == {"nearest", "together"}
+    for proposal, _ in lineage("both", "precision", seeds=10, task=FORAGING):
+        assert all(term.potential for term in proposal.signal.reward.terms if term.kind == "reach")
+
+
+def test_where_agents_have_goals_nothing_else_is_pursued() -> None:
+    for signal in first_designs(task=REFERENCE):
+        assert rules(signal) == {"own"}
+        assert all(not hasattr(feature, "assignment") for feature in signal.observation.features)
+        assert any(term.kind == "team_distance" for term in signal.reward.terms), "who tells must gain by it"
+    shared = first_designs(task=REFERENCE, scope="team")
+    assert all(signal.observation.scope == "team" for signal in shared)
+    assert all(signal.observation.features[0] == TargetOffset(assignment="own") for signal in shared)
+
+
+def test_weights_on_lengths_follow_the_unit_of_length() -> None:
+    """The same task in an arena 1,000 times as wide gets bonuses of the same size and distances of a thousandth."""
+    wide = CARD.model_copy(update={"reach": 100.0, "collide": 300.0})
+    for one, other in zip(first_designs(), first_designs(task=wide), strict=True):
+        for near, far in zip(one.reward.terms, other.reward.terms, strict=True):
+            power = {"approach": {"linear": 1, "squared": 2, "exponential": 0}, "team_distance": 1, "progress": 1}
+            factor = power.get(near.kind, 0)
+            factor = factor[near.form] if isinstance(factor, dict) else factor
+            assert far.weight == pytest.approx(near.weight / 1000**factor, abs=6e-4)
+
+
+def bare(**changes: object) -> TaskCard:
+    plain = {"entities": (), "target": None, "reach": None, "collide": None, "observation": ()}
+    return TaskCard.model_validate({**CARD.model_dump(), **plain, **changes})
+
+
+@pytest.mark.parametrize("evolve", ["reward", "observation", "both"])
+def test_where_there_is_nothing_to_design_with_it_says_what_to_do(evolve: str) -> None:
+    with pytest.raises(UserError, match="--generator MODEL"):
+        OfflineGenerator().propose(brief(task=bare(), evolve=evolve))
+
+
+def test_without_targets_it_designs_what_agents_observe() -> None:
+    seen = bare(observation=CARD.observation, entities=CARD.entities)
+    for seed in range(5):
+        proposals = OfflineGenerator().propose(brief(task=seen, seed=seed))
+        assert proposals
+        assert all(proposal.signal.reward is None for proposal in proposals)
+        assert "target" not in proposals[0].rationale.replace("without targets", "")
+    with pytest.raises(UserError):
+        OfflineGenerator().propose(brief(task=seen, evolve="reward"))
+
+
 # ---------------------------------------------------------------- critic
 
 
-def diagnosed(evidence: dict[str, float], elites: tuple[Elite, ...] = (elite(PARENT),)) -> Diagnosis:
-    return OfflineCritic().diagnose(DiagnosisBrief(task=CARD, stage=1, round=2, evidence=evidence, elites=elites))
+def diagnosed(
+    evidence: dict[str, float], elites: tuple[Elite, ...] = (elite(PARENT),), task: TaskCard = CARD
+) -> Diagnosis:
+    return OfflineCritic().diagnose(DiagnosisBrief(task=task, stage=1, round=2, evidence=evidence, elites=elites))
 
 
 @pytest.mark.parametrize(
@@ -346,6 +422,9 @@ def diagnosed(evidence: dict[str, float], elites: tuple[Elite, ...] = (elite(PAR
     [
         ("behaviour.overlap", 0.6, "overlap"),
         ("behaviour.distance_nearest_end", 0.8, "exploration"),
+        ("behaviour.distance_own_end", 0.8, "exploration"),
+        ("behaviour.rewarded_steps", 0.0, "exploration"),
+        ("behaviour.message_information", 0.1, "communication"),
         ("behaviour.near_miss", 0.3, "precision"),
         ("behaviour.left_after_reaching", 0.3, "precision"),
         ("behaviour.crowded", 0.4, "collision"),
@@ -359,6 +438,15 @@ def test_each_rule_speaks_and_cites_its_number(key: str, value: float, failure: 
     assert diagnosis.findings[0].failure == failure
     assert diagnosis.findings[0].evidence == (Citation(key=f"s1r1c1.{key}", value=value),)
     assert "0.40" in diagnosis.summary
+
+
+def test_findings_fit_the_task() -> None:
+    """Two at one target are no fault where targets need several, and how far is far depends on the reach."""
+    together = {"s1r1c1.score": 0.4, "s1r1c1.behaviour.overlap": 0.9, "s1r1c1.behaviour.distance_nearest_end": 3.0}
+    assert diagnosed(together, task=FORAGING).findings[0].failure == "none"
+    assert {finding.failure for finding in diagnosed(together).findings} == {"overlap", "exploration"}
+    often = {"s1r1c1.score": 0.4, "s1r1c1.behaviour.rewarded_steps": 0.2, "s1r1c1.behaviour.message_information": 0.8}
+    assert diagnosed(often).findings[0].failure == "none"
 
 
 def test_rising_reward_and_falling_score_is_reward_hacking() -> None:
@@ -399,6 +487,13 @@ def test_rewards_that_cannot_be_meant_are_refused(terms: list[dict[str, object]]
     approved, reasons = reviewed(Signal(reward=RewardConfig.model_validate({"terms": terms})))
     assert not approved
     assert words in reasons
+
+
+def test_the_native_reward_alone_is_approved_with_a_remark() -> None:
+    approved, reasons = reviewed(Signal(reward=RewardConfig(terms=(Native(),))))
+    assert approved
+    assert "teaches nothing where it is rare" in reasons
+    assert "rare" not in reviewed(Signal(reward=RewardConfig(terms=(Native(), Approach()))))[1]
 
 
 def test_an_alpha_that_silences_a_part_is_refused() -> None:

@@ -21,6 +21,7 @@ from marlsmith.schemas import (
     Citation,
     Diagnosis,
     DiagnosisBrief,
+    DiscreteActions,
     Entity,
     Evaluation,
     Failure,
@@ -42,7 +43,7 @@ CARD = TaskCard(
     name="points",
     description="agents go to targets",
     agents=2,
-    actions=("stay", "go"),
+    actions=DiscreteActions(meanings=(("stay", "go"),) * 2),
     observation_size=4,
     horizon=25,
     fields=tuple(

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from marlsmith.marl.behaviour import behaviour
+from marlsmith.marl.evaluation import rollout_random
+from marlsmith.marl.tasks import TASKS, make_task
 from marlsmith.marl.tasks.base import Episodes
-from marlsmith.schemas import Entity, Metric, StateField, TaskCard
+from marlsmith.schemas import ContinuousActions, DiscreteActions, Entity, Metric, StateField, TaskCard
 
 
 def field(name: str) -> StateField:
@@ -19,7 +21,7 @@ def card(velocity: str | None = "speed") -> TaskCard:
         name="toy/line",
         description="Three agents and three flags on a line.",
         agents=3,
-        actions=("a", "b", "c", "d"),
+        actions=DiscreteActions(meanings=(("a", "b", "c", "d"),) * 3),
         observation_size=1,
         horizon=3,
         fields=(field("place"), field("speed"), field("flag")),
@@ -87,6 +89,9 @@ EXPECTED = {
     "speed_near_target": (5 + 0 + 0.04 + 0.5 + 3 + 3 * 0.06) / 11,
     # Two of four actions, equally often: log 2 / log 4.
     "action_entropy": 0.5,
+    # Nobody was ever rewarded, and all three steps were played.
+    "rewarded_steps": 0.0,
+    "episode_length": 1.0,
 }
 
 
@@ -110,3 +115,121 @@ def test_agents_that_keep_apart_share_nothing() -> None:
     found = behaviour(still, card())
     for name in ("overlap", "crowded", "near_miss", "left_after_reaching", "distance_target_end", "action_entropy"):
         assert found[name] == pytest.approx(0.0, abs=1e-6), name
+
+
+def with_dead_tail(made: Episodes) -> Episodes:
+    """The same episodes, followed by two steps in which nothing counts any more."""
+
+    def longer(x: torch.Tensor, filler: float) -> torch.Tensor:
+        return torch.cat((x, torch.full_like(x[:2], filler)))
+
+    return Episodes(
+        {name: longer(value, 0.3) for name, value in made.state.items()},
+        longer(made.reward, 0.0),
+        torch.cat((made.action, torch.ones_like(made.action[:2]))),
+        torch.cat((made.alive, torch.zeros_like(made.alive[:2]))),
+    )
+
+
+def test_what_comes_after_the_end_counts_nothing() -> None:
+    assert behaviour(with_dead_tail(episodes()), card()) == pytest.approx(EXPECTED, rel=1e-5)
+
+
+def test_episodes_of_different_length_weigh_by_their_steps() -> None:
+    made = episodes()
+    alive = made.alive.clone()
+    alive[1:, :, 1] = False  # the second episode ends after a step
+    found = behaviour(Episodes(made.state, made.reward, made.action, alive), card())
+    assert found["episode_length"] == pytest.approx((1 + 1 / 3) / 2)
+    assert found["overlap"] == pytest.approx((2 + 1) / 4)
+    assert found["crowded"] == pytest.approx((2 / 3) * (1 + 1) / 4)
+    assert found["distance_nearest_end"] == pytest.approx(EXPECTED["distance_nearest_end"])
+
+
+def test_targets_that_are_gone_are_no_targets() -> None:
+    """The first flag is gone from the start, and in the second episode all of them after the first step."""
+    made = episodes()
+    there = torch.ones(4, 1, 2, 3)
+    there[..., 0] = 0
+    there[2:, :, 1] = 0
+    base = card()
+    flag = base.entity("flag").model_copy(update={"present": "there"})
+    vanishing = base.model_copy(
+        update={"fields": (*base.fields, field("there")), "entities": (base.entity("agent"), flag)}
+    )
+    found = behaviour(Episodes({**made.state, "there": there}, made.reward, made.action, made.alive), vanishing)
+    assert found["distance_nearest_end"] == pytest.approx((7 + 0.5 + 1.5) / 6)
+    assert found["distance_target_end"] == pytest.approx((0.5 + 1.5) / 6)
+    assert found["near_miss"] == pytest.approx(1 / 4)
+    assert found["left_after_reaching"] == 0
+    assert found["overlap"] == pytest.approx((3 + 1) / 6)
+
+
+def test_with_goals_only_ones_own_target_counts() -> None:
+    made = episodes()
+    aiming = card().model_copy(update={"fields": (*card().fields, field("goal")), "goal": "goal"})
+    goal = torch.tensor([0, 0, 2]).expand(4, 1, 2, 3)
+    found = behaviour(Episodes({**made.state, "goal": goal}, made.reward, made.action, made.alive), aiming)
+    assert "overlap" not in found
+    assert found["distance_own_end"] == pytest.approx((3 + 9.5 + 1.5 + 1 + 1.25 + 26) / 6)
+    assert found["distance_target_end"] == pytest.approx((3 + 1.5 + 1 + 26) / 4)
+
+
+def speaking(words: torch.Tensor, goals: torch.Tensor) -> dict[str, float]:
+    """Two agents and two goals in 8 episodes of one step; agent 1 is silent."""
+    spoken = torch.nn.functional.one_hot(words, 4).float()
+    message = torch.stack((spoken, torch.zeros_like(spoken)), -2)[None, None].expand(2, 1, 8, 2, 4)
+    goal = torch.stack((torch.zeros_like(goals), goals), -1)[None, None].expand(2, 1, 8, 2)
+    place = torch.zeros(2, 1, 8, 2, 2)
+    made = Episodes(
+        {"place": place, "flag": torch.ones(2, 1, 8, 2, 2), "goal": goal, "message": message},
+        torch.ones(1, 1, 8, 2),
+        torch.zeros(1, 1, 8, 2, dtype=torch.int64),
+        torch.ones(1, 1, 8, dtype=torch.bool),
+    )
+    base = card(velocity=None)
+    entities = tuple(entity.model_copy(update={"count": 2}) for entity in base.entities)
+    fields = (*base.fields, field("goal"), field("message"))
+    actions = DiscreteActions(meanings=(("a", "b"), ("a",)))
+    talking = base.model_copy(
+        update={"agents": 2, "actions": actions, "entities": entities, "fields": fields, "goal": "goal"}
+    )
+    return behaviour(made, talking)
+
+
+def test_words_that_tell_the_goal_and_words_that_do_not() -> None:
+    goals = torch.tensor([0, 1, 0, 1, 0, 1, 0, 1])
+    telling = speaking(goals + 2, goals)
+    assert telling["message_entropy"] == pytest.approx(0.5)
+    assert telling["message_information"] == pytest.approx(1.0)
+    babbling = speaking(torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]), goals)
+    assert babbling["message_entropy"] == pytest.approx(1.0)
+    assert babbling["message_information"] == pytest.approx(0.0, abs=1e-6)
+    assert telling["rewarded_steps"] == 1.0
+    assert telling["action_entropy"] == 0.0
+
+
+def test_a_card_without_entities_gives_what_it_can() -> None:
+    made = episodes()
+    unknown = card().model_copy(
+        update={
+            "entities": (),
+            "target": None,
+            "reach": None,
+            "collide": None,
+            "actions": ContinuousActions(meanings=(("push", "turn"),) * 3),
+        }
+    )
+    action = torch.zeros(3, 1, 2, 3, 2)
+    action[:, :, 1] = 1.0
+    found = behaviour(Episodes(made.state, made.reward, action, made.alive), unknown)
+    assert found == pytest.approx({"rewarded_steps": 0.0, "episode_length": 1.0, "action_spread": 0.5})
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_evidence(name: str) -> None:
+    task = make_task(name)
+    found = behaviour(rollout_random(task, 0, 8), task.card)
+    assert {"rewarded_steps", "episode_length", "action_entropy"} < set(found)
+    assert found["action_entropy"] > 0.9, "random play is as diverse as can be"
+    assert all(value == value and abs(value) < 100 for value in found.values())

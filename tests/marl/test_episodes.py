@@ -16,10 +16,10 @@ from marlsmith.marl.observing import Observer
 from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.program import HISTORY, Program
 from marlsmith.marl.signals.view import StateView
-from marlsmith.marl.tasks import Episodes, State
+from marlsmith.marl.tasks import Episodes, State, TensorTask
 from marlsmith.marl.tasks.verify import verify
 from marlsmith.marl.trainer import Trainer
-from marlsmith.schemas import Entity, Metric, StateField, TaskCard
+from marlsmith.schemas import DiscreteActions, Entity, Metric, StateField, TaskCard
 
 HORIZON, AGENTS = 3, 2
 FIELDS = ("episode", "age", "environment", "member")
@@ -27,7 +27,7 @@ COLUMNS = (*FIELDS, "agent")
 EPISODE, AGE = 0, 1
 
 
-class Lifetimes:
+class Lifetimes(TensorTask):
     """Environment [p, e] terminates when its episode is lifetimes[p][e] steps old; 9 never does.
 
     `episode` is the number of the call of `reset` that began it, `age` how many steps it has made. The
@@ -41,7 +41,7 @@ class Lifetimes:
             name="toy/lifetimes",
             description="Episodes of different lengths.",
             agents=AGENTS,
-            actions=("a", "b", "c"),
+            actions=DiscreteActions(meanings=(("a", "b", "c"),) * AGENTS),
             observation_size=len(COLUMNS),
             horizon=HORIZON,
             fields=(
@@ -130,14 +130,27 @@ def trainer(program: Program | None = None, rollout: int = STEPS, mode: Any = "r
     """Acts by a rule that can be read off the observation: (age + agent) mod 3."""
     config = TrainConfig(environments=3, rollout=rollout, hidden=4, epochs=1, minibatches=1, **changes)
     made = Trainer(Lifetimes(), program, config, (1, 2), mode)
-    made.algorithm.act = lambda seen, noise: ((seen[..., AGE] + seen[..., 4]) % 3).long()  # type: ignore[method-assign]
+    made.algorithm.act = (  # type: ignore[method-assign]
+        lambda seen, available, memory, noise, progress: (((seen[..., AGE] + seen[..., 4]) % 3).long(), memory)
+    )
     return made
+
+
+def rollouts(made: Trainer, count: int) -> list[Rollout]:
+    """What the algorithm is given to learn from; it learns nothing, so that the rule of acting stays."""
+    given: list[Rollout] = []
+    made.algorithm.update = lambda rollout, progress: given.append(rollout)  # type: ignore[method-assign]
+    for _ in range(count):
+        made.advance()
+    return given
 
 
 def collected(made: Trainer) -> Rollout:
     """Seven steps, in however many rollouts that takes."""
-    pieces = [made._collect() for _ in range(STEPS // made.config.rollout)]
-    return Rollout(*(torch.cat([getattr(one, name) for one in pieces]) for name in Rollout.__dataclass_fields__))
+    pieces = rollouts(made, STEPS // made.config.rollout)
+    names = ("observation", "after", "action", "reward", "terminated", "done")
+    origin = {name: torch.cat([one.origin[name] for one in pieces]) for name in pieces[0].origin}
+    return Rollout(**{name: torch.cat([getattr(one, name) for one in pieces]) for name in names}, origin=origin)
 
 
 def test_the_toy_keeps_its_card() -> None:
@@ -164,12 +177,40 @@ def test_every_row_of_a_rollout_is_the_step_it_should_be(rollout: int) -> None:
 
 def test_the_clock_starts_again_only_where_an_episode_did() -> None:
     made = trainer(rollout=1)
-    for age in (*table(AGED)[1:], None):
-        made._collect()
-        if age is not None:
-            assert torch.equal(made.clock.float(), age)
-            assert torch.equal(made.state["age"], age)
-    assert made.clock[0].tolist() == [0, 1, 1], "the seventh step is the first of three new episodes"
+    for age in table(AGED)[1:]:
+        rollouts(made, 1)
+        assert torch.equal(made.environments.clock.float(), age)
+        assert torch.equal(made.environments.state["age"], age)
+    rollouts(made, 1)
+    assert made.environments.clock.tolist() == [[0, 1, 1], [1, 1, 0]], "the seventh step is the first of new episodes"
+
+
+@pytest.mark.parametrize("rollout", [STEPS, 1])
+def test_a_rollout_keeps_what_its_observations_and_rewards_are_made_of(rollout: int) -> None:
+    """The task's fields before and after each step, the native reward, and how old the episode was after it."""
+    made = collected(trainer(shaping(marked), rollout=rollout))
+    began, age = table(BEGAN), table(AGED)
+    for prefix, aged in (("before", age), ("after", age + 1)):
+        assert torch.equal(made.origin[f"{prefix}.age"], aged)
+        assert torch.equal(made.origin[f"{prefix}.episode"], began)
+    assert torch.equal(made.origin["clock"].float(), age + 1)
+    native = age.unsqueeze(-1) + 1 + 10.0 * made.action + 100.0 * torch.arange(AGENTS)
+    assert torch.equal(made.origin["native"], native)
+    assert not torch.equal(made.reward, native)
+
+
+def test_memory_is_carried_from_step_to_step_and_forgotten_where_an_episode_ends() -> None:
+    """A memory that counts the steps it has seen: the rollout's is that before its first step."""
+    made = trainer(rollout=1)
+    made.memory = torch.zeros(2, 3, AGENTS, 1)
+    made.algorithm.act = (  # type: ignore[method-assign]
+        lambda seen, available, memory, noise, progress: (torch.zeros(seen.shape[:-1], dtype=torch.int64), memory + 1)
+    )
+    given = [one.memory for one in rollouts(made, STEPS)]
+    expected = table(AGED)[..., None, None].expand(STEPS, 2, 3, AGENTS, 1)
+    for found, count in zip(given, expected, strict=True):
+        assert found is not None
+        assert torch.equal(found, count)
 
 
 @pytest.mark.parametrize("rollout", [STEPS, 1])
@@ -296,12 +337,16 @@ def played(task: Lifetimes, observer: Observer | None = None) -> tuple[Episodes,
     """Always the second action; with what the policy was shown."""
     shown: list[Tensor] = []
 
-    def policy(seen: Tensor) -> Tensor:
-        shown.append(seen)
-        return torch.ones(seen.shape[:-1], dtype=torch.int64)
+    class Second:
+        def fresh_memory(self, environments: int) -> None:
+            return None
+
+        def act_greedily(self, seen: Tensor, available: Tensor | None, memory: None) -> tuple[Tensor, None]:
+            shown.append(seen)
+            return torch.ones(seen.shape[:-1], dtype=torch.int64), None
 
     draws = [generator(seed, "evaluation") for seed in (1, 2)]
-    return play(task, policy, observer or Observer(None), draws, task.lifetimes.shape[1]), shown
+    return play(task, Second(), observer or Observer(None), draws, task.lifetimes.shape[1]), shown
 
 
 def test_evaluation_counts_an_episode_until_it_ends() -> None:

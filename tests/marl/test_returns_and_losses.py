@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
-from marlsmith.marl.losses import categorical_entropy, clipped_surrogate, clipped_value_loss, huber, standardised
+from marlsmith.marl.losses import (
+    clipped_surrogate,
+    clipped_value_loss,
+    huber,
+    squared_error,
+    standardised,
+    weighted_mean,
+)
 from marlsmith.marl.returns import generalised_advantages
 
 
@@ -74,13 +79,6 @@ def test_clipped_surrogate() -> None:
     assert loss.tolist() == pytest.approx([-(1.2 - 2 + 0.5 - 0.8) / 4])
 
 
-def test_entropy() -> None:
-    uniform = torch.log(torch.full((1, 4), 0.25))
-    assert categorical_entropy(uniform).tolist() == pytest.approx([math.log(4)])
-    certain = torch.log_softmax(torch.tensor([[100.0, 0.0]]), -1)
-    assert float(categorical_entropy(certain)) == pytest.approx(0.0, abs=1e-6)
-
-
 def test_huber_and_value_clipping() -> None:
     assert huber(torch.tensor([0.5, 3.0, -3.0]), 1.0).tolist() == [0.125, 2.5, 2.5]
     # V moved from 0 to 1, clipped to .2, target 0: the unclipped error is larger and counts.
@@ -103,3 +101,32 @@ def test_members_do_not_mix() -> None:
     scaled = standardised(advantage * torch.tensor([[1.0], [10.0], [100.0]]))
     torch.testing.assert_close(scaled.mean(-1), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(scaled.square().mean(-1).sqrt(), torch.ones(3), atol=1e-3, rtol=0)
+
+
+def test_a_weighted_mean_is_of_the_rows_that_count() -> None:
+    values, weight = torch.tensor([[1.0, 2.0, 99.0], [4.0, 6.0, 8.0]]), torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    assert weighted_mean(values, weight).tolist() == [1.5, 6.0]
+    assert weighted_mean(values, None).tolist() == [34.0, 6.0]
+    assert weighted_mean(values, torch.zeros(2, 3)).tolist() == [0.0, 0.0]
+
+
+def test_rows_that_do_not_count_change_no_loss() -> None:
+    """Each loss with weights is the one of the rows that count, alone."""
+    draws = torch.Generator().manual_seed(0)
+    one, two, three = (torch.randn(2, 6, generator=draws) for _ in range(3))
+    weight = torch.tensor([1.0, 1.0, 0.0, 1.0, 0.0, 0.0]).expand(2, 6)
+    counts = weight[0] > 0
+    some = [x[:, counts] for x in (one, two, three)]
+    torch.testing.assert_close(clipped_surrogate(one, two, three, 0.2, weight), clipped_surrogate(*some, 0.2))
+    torch.testing.assert_close(
+        clipped_value_loss(one, two, three, 0.2, 1.0, weight), clipped_value_loss(*some, 0.2, 1.0)
+    )
+    torch.testing.assert_close(squared_error(one, two, weight > 0), squared_error(*some[:2]))
+    torch.testing.assert_close(standardised(one, weight)[:, counts], standardised(some[0]))
+
+
+def test_squared_error() -> None:
+    value, target = torch.tensor([[1.0, 5.0]]), torch.tensor([[2.0, 2.0]])
+    assert squared_error(value, target).tolist() == [(0.5 + 4.5) / 2]
+    assert squared_error(value, target, torch.tensor([[True, False]])).tolist() == [0.5]
+    assert squared_error(value, target, torch.tensor([[False, False]])).tolist() == [0.0]

@@ -80,7 +80,7 @@ def view(agents: list[list[float]], landmarks: list[list[float]], prev: list[lis
         return {**tensors, "agent_vel": torch.full((1, 3, 2), 0.3)}
 
     state = fields(now)
-    obs = TASK.observe({name: value[None] for name, value in state.items()})[0]
+    obs = TASK.observe({name: value[None].double() for name, value in state.items()})[0]
     common = {
         "obs": obs,
         "prev_obs": obs,
@@ -398,7 +398,7 @@ def test_sampled_states_are_what_training_meets() -> None:
     assert state.obs.shape == (256, 3, 18)
     assert state.prev.agent_pos.shape == state.agent_pos.shape
     moved = (state.agent_pos - state.prev.agent_pos).norm(dim=-1)
-    assert 0 < float(moved.max()) < 0.3
+    assert 0 < float(moved.max()) < 0.5  # agents that overlap push each other apart
     assert float(views["a state of zeros"].agent_pos.abs().max()) == 0
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 from pydantic import ValidationError
 
 from marlsmith.marl.tasks import TASKS, make_task
-from marlsmith.marl.tasks.base import State
+from marlsmith.marl.tasks.base import Episodes, State, TensorTask
+from marlsmith.marl.tasks.simple_speaker_listener import SimpleSpeakerListener
 from marlsmith.marl.tasks.simple_spread import SimpleSpread
 from marlsmith.marl.tasks.verify import verify
 from marlsmith.schemas import TaskCard, UserError
@@ -48,19 +49,93 @@ def test_a_faulty_card_reaches_the_user_as_a_sentence(monkeypatch: pytest.Monkey
         make_task("own/broken")
 
 
-class Fewer(SimpleSpread):
+class FewerColumns(SimpleSpread):
     def observe(self, state: State) -> torch.Tensor:
         return super().observe(state)[..., :-1]
 
 
-class Renamed(SimpleSpread):
-    def reset(self, generators: object, environments: int) -> State:
-        state = super().reset(generators, environments)  # type: ignore[arg-type]
-        state["speed"] = state.pop("agent_vel")
-        return state
+class OtherField(SimpleSpread):
+    def reset(self, generators: Sequence[torch.Generator], environments: int) -> State:
+        return {**super().reset(generators, environments), "speed": torch.zeros(len(generators), environments)}
 
 
-@pytest.mark.parametrize(("task", "words"), [(Renamed, "KeyError|state fields"), (Fewer, "shape")])
-def test_a_program_that_breaks_its_card_is_named(task: Callable[[], SimpleSpread], words: str) -> None:
-    with pytest.raises((UserError, KeyError), match=words if task is Fewer else None):
+class OtherFieldLater(SimpleSpread):
+    def step(self, state: State, action: torch.Tensor) -> tuple[State, torch.Tensor, torch.Tensor]:
+        following, reward, terminated = super().step(state, action)
+        return {**following, "speed": reward}, reward, terminated
+
+
+class TeamReward(SimpleSpread):
+    def step(self, state: State, action: torch.Tensor) -> tuple[State, torch.Tensor, torch.Tensor]:
+        following, reward, terminated = super().step(state, action)
+        return following, reward.mean(-1), terminated
+
+
+class WideReward(SimpleSpread):
+    def step(self, state: State, action: torch.Tensor) -> tuple[State, torch.Tensor, torch.Tensor]:
+        following, reward, terminated = super().step(state, action)
+        return following, reward.double(), terminated
+
+
+class FarGoal(SimpleSpeakerListener):
+    def reset(self, generators: Sequence[torch.Generator], environments: int) -> State:
+        state = super().reset(generators, environments)
+        return {**state, "goal": state["goal"] + 3}
+
+    def observe(self, state: State) -> torch.Tensor:
+        return super().observe({**state, "goal": state["goal"] - 3})
+
+
+class NoMask(SimpleSpeakerListener):
+    def available(self, state: State) -> None:  # type: ignore[override]
+        return None
+
+
+class MaskOfNumbers(SimpleSpeakerListener):
+    def available(self, state: State) -> torch.Tensor:
+        return super().available(state).float()
+
+
+class MaskOfAll(SimpleSpeakerListener):
+    def available(self, state: State) -> torch.Tensor:
+        return torch.ones_like(super().available(state))
+
+
+class MaskOfOneAgent(SimpleSpeakerListener):
+    def available(self, state: State) -> torch.Tensor:
+        return super().available(state)[:, :, 0]
+
+
+class DeadEnd(SimpleSpeakerListener):
+    """After a step nobody can do anything."""
+
+    def available(self, state: State) -> torch.Tensor:
+        started = state["message"].eq(0).all(-1, keepdim=True).all(-2, keepdim=True)
+        return super().available(state) & started
+
+
+class OtherMetric(SimpleSpread):
+    def metrics(self, episodes: Episodes) -> dict[str, torch.Tensor]:
+        return {**super().metrics(episodes), "luck": episodes.reward.sum((0, -1))}
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (FewerColumns, r"observation after the first episode has shape \(2, 3, 3, 17\), it must be \(2, 3, 3, 18\)"),
+        (OtherField, "state after the first episode has fields .*'speed'"),
+        (OtherFieldLater, "state after the first step has fields .*'speed'"),
+        (TeamReward, r"step's reward has shape \(2, 3\)"),
+        (WideReward, r"step's reward has type torch.float64"),
+        (FarGoal, r"goal after .* has all in 0\.\.2 False"),
+        (NoMask, "available after the first episode has value None"),
+        (MaskOfNumbers, "available after the first episode has type torch.float32"),
+        (MaskOfAll, "available after the first episode has actions that are not listed True"),
+        (MaskOfOneAgent, r"available after the first episode has shape \(2, 3, 5\)"),
+        (DeadEnd, "available after the first step has an action for every agent False"),
+        (OtherMetric, "metrics has names .*'luck'"),
+    ],
+)
+def test_a_program_that_breaks_its_card_is_named(task: Callable[[], TensorTask], words: str) -> None:
+    with pytest.raises(UserError, match=words):
         verify(task())

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import toys
+from toys import KINDS, SIGNALS, Kind, advanced
+from toys import trained as trained_toy
+from toys import trainer as toy
 
 from marlsmith.marl.checkpoint import pack, unpack
 from marlsmith.marl.config import TrainConfig
@@ -70,27 +78,74 @@ def test_another_seed_other_numbers() -> None:
 def test_candidates_meet_the_same_states_and_noise() -> None:
     """Common random numbers: what differs between two candidates is what they do, not their luck."""
     native, good = trainer(NATIVE), trainer(GOOD)
-    for name, value in native.state.items():
-        assert torch.equal(value, good.state[name])
+    for name, value in native.environments.state.items():
+        assert torch.equal(value, good.environments.state[name])
     native.advance(), good.advance()
     for name in ("resets", "actions"):
         for one, other in zip(native.streams[name], good.streams[name], strict=True):
             assert torch.equal(one.get_state(), other.get_state())
 
 
-@pytest.mark.parametrize("minibatches", [1, 3])
-@pytest.mark.parametrize("signal", [NATIVE, GOOD, WITH_HISTORY], ids=["native", "good", "history"])
-def test_a_loaded_checkpoint_goes_on_bit_for_bit(signal: Signal, minibatches: int) -> None:
-    config = SHORT.model_copy(update={"minibatches": minibatches})
-    whole = trained(signal, 800, config)
-    half = trained(signal, 400, config)
-    saved, about = unpack(pack(half.tensors(), {"steps": 400}))
-    assert about == {"steps": 400}
-    rest = trainer(signal, config, seeds=(1, 2))
-    rest.load(saved)
-    while rest.steps < 800:
-        rest.advance()
-    assert_equal_bits(bits(whole), bits(rest))
+# ---------------------------------------------------------------- checkpoints
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints of every kind of training after three rollouts, and what one fresh process made of each."""
+    directory = tmp_path_factory.mktemp("resumed")
+    for kind in KINDS:
+        for signal in ("native", "history"):
+            made = trained_toy(kind, None if signal == "native" else signal)
+            (directory / f"{kind}.{signal}.half").write_bytes(pack(made.tensors(), {}))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, toys.__file__, str(directory)], check=True, env=environment, timeout=240)
+    return directory
+
+
+@pytest.mark.parametrize("signal", ["native", "history"])
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_fresh_process_goes_on_bit_for_bit(kind: Kind, signal: str, resumed: Path) -> None:
+    """Three rollouts and two more equal five: networks, optimiser, replay, normaliser, generators, episodes."""
+    whole = toys.bits(advanced(toy(kind, SIGNALS.get(signal)), 5))
+    assert int(whole["steps"]) == 5 * 28
+    assert_equal_bits(whole, unpack((resumed / f"{kind}.{signal}.whole").read_bytes())[0])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_forks_are_equal_for_the_same_seed_and_differ_for_another(kind: Kind) -> None:
+    """From one checkpoint; without a fork it goes on as it would have."""
+    futures = []
+    for seed in (5, 5, 6, None):
+        made = trained_toy(kind)
+        before = learned(made)
+        if seed is not None:
+            made.fork(seed)
+        assert_equal_bits(before, learned(made))
+        futures.append(toys.bits(advanced(made, 2)))
+    assert_equal_bits(futures[0], futures[1])
+    for other in futures[2:]:
+        for name, tensor in futures[0].items():
+            if name.startswith(("actor.", "agent.", "environments.state.", "generator.")):
+                members = (torch.equal(tensor[p], other[name][p]) for p in range(2))
+                assert not torch.equal(tensor, other[name]), name
+                assert name.startswith("generator.") or not any(members), name
+
+
+def learned(made: Trainer) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in made.algorithm.tensors()}
+
+
+def test_forks_of_two_candidates_meet_the_same_luck() -> None:
+    """A branch and its control go on from one checkpoint: the same fork seed means the same states and noise."""
+    forks = []
+    for signal in (None, SIGNALS["columns"]):
+        made = trained_toy(KINDS[0])
+        made.switch(signal)
+        made.fork(5)
+        forks.append(made)
+    for name, generators in forks[0].streams.items():
+        for one, other in zip(generators, forks[1].streams[name], strict=True):
+            assert torch.equal(one.get_state(), other.get_state()), name
 
 
 def test_a_checkpoint_may_be_taken_in_the_middle_of_an_episode() -> None:
@@ -110,6 +165,7 @@ def test_a_damaged_checkpoint_is_said_to_be_one() -> None:
             unpack(damaged)
 
 
+@pytest.mark.slow
 def test_a_good_signal_teaches_what_the_native_reward_does_not() -> None:
     """The whole loop on real training: LERO's 30,000 steps, two seeds."""
     config = TrainConfig()
@@ -193,7 +249,7 @@ def test_a_network_that_diverged_has_no_score() -> None:
     made = trained(NATIVE, 200)
     made.require_health()
     with torch.no_grad():
-        made.algorithm.actor.weights[0][0, 0, 0] = float("nan")
+        dict(made.algorithm.tensors())["actor.0.weight"][0, 0, 0, 0] = float("nan")
     with pytest.raises(SignalError, match="networks became NaN"):
         made.require_health()
 
@@ -205,9 +261,9 @@ def test_candidate_code_cannot_write_into_what_the_policy_sees() -> None:
         "    if obs.shape[0] < 100:\n        obs[...] = 0.0\n    return seen\n"
     )
     made = trainer(Signal(observation=Code(source=source)))
-    assert torch.equal(made.observation[..., :18], made.raw)
-    assert float(made.raw.abs().max()) > 0
+    assert torch.equal(made.observation[..., :18], made.environments.observation)
+    assert float(made.environments.observation.abs().max()) > 0
     remembering = source.replace("(obs)", "(obs, history)").replace("obs[...] = 0.0", "history[...] = 7.0")
     made = trainer(Signal(observation=Code(source=remembering)))
     assert made.observer.history is not None
-    assert torch.equal(made.observer.history[:, :, -1], made.raw)
+    assert torch.equal(made.observer.history[:, :, -1], made.environments.observation)
