@@ -25,8 +25,7 @@ check: $(READY)
 	$(BIN)/pytest
 
 bench: $(READY)
-	$(BIN)/python benchmarks/training_speed.py
-	$(BIN)/python benchmarks/lero_protocol.py
+	$(BIN)/python benchmarks/speed.py
 
 proof: $(READY)
 	$(BIN)/pytest -m slow

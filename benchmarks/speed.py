@@ -94,10 +94,15 @@ class Training:
 
 Job = Stepping | Training
 
+DEFAULTS: dict[str, Any] = {}
+
 # JaxMARL's IPPO on MPE: 16 environments, 128 steps, 4 epochs, 4 minibatches.
 JAXMARL_PPO = {"environments": 16, "rollout": 128, "epochs": 4, "minibatches": 4}
 # JaxMARL's QMIX: 8 environments, 26 steps, then one update of 32 episodes.
 JAXMARL_Q = {"environments": 8, "rollout": 26, "updates": 1, "batch": 32, "sequence": 25}
+# BenchMARL's, as in benchmarl_speed.py.
+BENCHMARL_PPO = {"environments": 80, "rollout": 25, "epochs": 4, "minibatches": 4}
+BENCHMARL_Q = {"environments": 80, "rollout": 10, "updates": 32, "batch": 128, "sequence": 1}
 
 
 def repeat(job: Job, seconds: float, ready: Barrier, answer: Connection) -> None:
@@ -160,20 +165,20 @@ def stepping_rows(seconds: float) -> Iterator[tuple[object, ...]]:
 
 
 def training_rows(seconds: float, rate: float) -> Iterator[tuple[object, ...]]:
-    for name, settings in (
-        ("ippo", JAXMARL_PPO),
-        ("mappo", JAXMARL_PPO),
-        ("ippo", {**JAXMARL_PPO, "network": "gru"}),
-        ("vdn", JAXMARL_Q),
-        ("qmix", JAXMARL_Q),
-        ("qmix", {**JAXMARL_Q, "network": "gru"}),
-        *((algorithm, {}) for algorithm in ("mappo", "ippo", "vdn", "qmix")),
+    for words, settings, algorithms in (
+        ("JaxMARL's", JAXMARL_PPO, ("ippo", "mappo")),
+        ("JaxMARL's", JAXMARL_Q, ("vdn", "qmix")),
+        ("JaxMARL's, GRU", {**JAXMARL_PPO, "network": "gru"}, ("ippo",)),
+        ("JaxMARL's, GRU", {**JAXMARL_Q, "network": "gru"}, ("qmix",)),
+        ("BenchMARL's", BENCHMARL_PPO, ("ippo", "mappo")),
+        ("BenchMARL's", BENCHMARL_Q, ("qmix",)),
+        ("our presets", DEFAULTS, ("mappo", "ippo", "vdn", "qmix")),
     ):
-        for seeds in (1, 4, 8):
-            job = Training(name, seeds, settings=settings)
-            alone, together = speed(job, 1, seconds), speed(job, CORES, seconds)
-            words = "our defaults" if not settings else "JaxMARL's" + (", GRU" if "network" in settings else "")
-            yield name, words, seeds, alone, together, f"{alone * job.flops() / rate:.0%}"
+        for name in algorithms:
+            for seeds in (1, 4, 8):
+                job = Training(name, seeds, settings=settings)
+                alone, together = speed(job, 1, seconds), speed(job, CORES, seconds)
+                yield name, words, seeds, alone, together, f"{alone * job.flops() / rate:.0%}"
 
 
 def growth_rows(seconds: float) -> Iterator[tuple[object, ...]]:
@@ -195,12 +200,15 @@ def growth_rows(seconds: float) -> Iterator[tuple[object, ...]]:
 
 
 def benchmarl_rows(python: str) -> Iterator[tuple[object, ...]]:
-    script = Path(__file__).with_name("benchmarl_speed.py")
-    done = subprocess.run([python, str(script)], capture_output=True, text=True, check=True)
-    for line in done.stdout.splitlines():
-        if line.startswith("{"):
-            found = json.loads(line)
-            yield found["algorithm"], float(found["environment_steps_per_second"])
+    script = str(Path(__file__).with_name("benchmarl_speed.py"))
+    found: dict[str, dict[int, float]] = {}
+    for threads in (1, CORES):
+        done = subprocess.run([python, script, str(threads)], stdout=subprocess.PIPE, text=True, check=True)
+        for line in done.stdout.splitlines():
+            said = json.loads(line)
+            found.setdefault(said["algorithm"], {})[threads] = float(said["environment_steps_per_second"])
+    for algorithm, speeds in found.items():
+        yield algorithm, *speeds.values()
 
 
 def main() -> None:
@@ -221,7 +229,8 @@ def main() -> None:
         growth_rows(seconds),
     )
     if python := os.environ.get("BENCHMARL_PYTHON"):
-        table("BenchMARL on VMAS simple_spread", ("algorithm", "environment steps/s"), benchmarl_rows(python))
+        head = ("algorithm", "one thread", "a thread on each core")
+        table("BenchMARL on VMAS simple_spread, environment steps/s", head, benchmarl_rows(python))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Statistics over seeds. Every function takes one score per seed; higher is better. On scipy, torch-free."""
+"""Statistics over seeds: one score per seed, higher is better. On scipy, torch-free."""
 
 from __future__ import annotations
 
@@ -21,15 +21,38 @@ def iqm(scores: Sequence[float]) -> float:
 
 def bootstrap_interval(scores: Sequence[float], confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
     """Percentile bootstrap interval of the interquartile mean of scores [seeds]; one point for one seed."""
-    values = np.asarray(scores, dtype=np.float64)
-    if len(values) < 2 or np.ptp(values) == 0:
-        return float(values.min()), float(values.max())
+    return stratified_interval([scores], confidence, seed)
+
+
+def stratified_interval(
+    scores: Sequence[Sequence[float]], confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the interquartile mean over all scores [strata][seeds of the stratum].
+
+    Strata (tasks, for instance) are resampled each by itself, so that every resample has as many scores of each
+    as there are, and the mean is over all of them together (Agarwal et al. 2021, section 4.2 and 4.3). A stratum
+    of one seed, or of equal scores, does not vary; where none varies the interval is a point.
+    """
+    strata = [np.asarray(one, dtype=np.float64) for one in scores]
+    if not strata or any(len(one) == 0 for one in strata):
+        raise ValueError(f"an interval needs a score in every stratum, and they have {[len(one) for one in strata]}")
+    fixed = np.concatenate([np.empty(0), *(one for one in strata if np.ptp(one) == 0)])
+    varying = [one for one in strata if np.ptp(one) > 0]
+    if not varying:
+        centre = iqm(fixed.tolist())
+        return centre, centre
+
+    def centres(*resampled: np.ndarray, axis: int) -> np.ndarray:
+        constant = np.broadcast_to(fixed, (*resampled[0].shape[:-1], len(fixed)))
+        return np.asarray(stats.trim_mean(np.concatenate((*resampled, constant), -1), 0.25, axis=-1))
+
     found = stats.bootstrap(
-        (values,),
-        lambda sample, axis: stats.trim_mean(sample, 0.25, axis=axis),
+        varying,
+        centres,
         n_resamples=2000,
         confidence_level=confidence,
         method="percentile",
+        vectorized=True,
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(found.low), float(found.high)

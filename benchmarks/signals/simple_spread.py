@@ -1,5 +1,6 @@
 """mpe/simple_spread by hand: landmarks are shared out so that the summed way is least; everyone goes to its own.
 
+What counts is where an agent would come to rest: an action moves that point at once, and the body only later.
 SCOPE is "team" because that is the scope of LERO's listing; what is read is in every agent's own observation.
 """
 
@@ -8,6 +9,7 @@ import torch
 ALPHA = 0.8
 SCOPE = "team"
 REACH = 0.1
+COAST = 0.4  # seconds of its speed that an agent still goes: 0.1 s a step, and a quarter of the speed is lost in each
 ORDERS = torch.tensor([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
 
 
@@ -17,10 +19,21 @@ def assigned(distance):
     return ORDERS[total.argmin(-1)]
 
 
+def to_go(state, landmark):
+    """Offset to the landmark [B, N, 2], from where each agent is and from where it would come to rest."""
+    offset = landmark - state.agent_pos
+    return offset, offset - COAST * state.agent_vel
+
+
 def agent_reward(state):
-    distance = torch.cdist(state.agent_pos, state.landmark_pos)
-    remaining = distance.gather(-1, assigned(distance).unsqueeze(-1)).squeeze(-1)
-    return {"near": -remaining, "arrived": (remaining < REACH).float()}
+    target = assigned(torch.cdist(state.agent_pos, state.landmark_pos))
+    landmark = state.landmark_pos.gather(1, target.unsqueeze(-1).expand(-1, -1, 2))
+    offset, left = to_go(state, landmark)
+    _, before = to_go(state.prev, landmark)
+    return {
+        "progress": 5 * (before.norm(dim=-1) - left.norm(dim=-1)),
+        "arrived": (offset.norm(dim=-1) < REACH).float(),
+    }
 
 
 def global_reward(state):
@@ -29,16 +42,15 @@ def global_reward(state):
 
 
 def enhance_observation(obs):
-    """Offset to the agent's landmark, and its length."""
+    """Offset to the agent's landmark from where it would come to rest, and its length."""
     landmarks = obs[..., 4:10].unflatten(-1, (3, 2))
     others = obs[..., 10:14].unflatten(-1, (2, 2))
-    agents = torch.arange(3)
     places = []
     for i in range(3):
         own = torch.zeros_like(others[:, i, :1])
         seen = torch.cat((others[:, i, :i], own, others[:, i, i:]), 1)  # all agents, seen from agent i
         distance = (seen.unsqueeze(2) - landmarks[:, i].unsqueeze(1)).norm(dim=-1)
         places.append(assigned(distance)[:, i])
-    target = torch.stack(places, 1)[..., None, None].expand(-1, len(agents), 1, 2)
-    offset = landmarks.gather(2, target).squeeze(2)
+    target = torch.stack(places, 1)[..., None, None].expand(-1, 3, 1, 2)
+    offset = landmarks.gather(2, target).squeeze(2) - COAST * obs[..., :2]
     return torch.cat((offset, offset.norm(dim=-1, keepdim=True)), -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -294,6 +295,33 @@ def test_a_signal_without_reward_leaves_the_native_one_in_both_modes() -> None:
     native = collected(trainer()).reward
     for mode in ("replace", "add"):
         assert torch.equal(collected(trainer(REMEMBERING, mode=mode)).reward, native)
+
+
+def relabelled(made: Trainer, rollout: Rollout, program: Program | None) -> Rollout:
+    """What an algorithm that remembers the rollout gets for it when the signal is another."""
+    found: list[Rollout] = []
+    made.algorithm.resized = lambda size, kept: made.algorithm  # type: ignore[method-assign]
+    made.algorithm.relabel = lambda relabel: found.append(relabel(rollout))  # type: ignore[method-assign]
+    made.switch(program)
+    return found[0]
+
+
+@pytest.mark.parametrize("mode", ["replace", "add"])
+def test_a_relabelled_rollout_is_the_one_that_would_have_been(mode: Any) -> None:
+    """What a training under another signal collected is enough for what this signal would have shown and paid.
+
+    From the start of the training, so that all history is there; the rule of acting looks at no feature.
+    """
+    wanted = replace(REMEMBERING, agent_reward=marked)
+    other = replace(shaping(lambda state: state.reward * 3), enhance=lambda obs: obs[..., :1] * 7)
+    expected, native = collected(trainer(wanted, mode=mode)), collected(trainer())
+    for program in (None, other, wanted):
+        made = trainer(program, mode=mode)
+        found = relabelled(made, collected(made), wanted)
+        back = relabelled(made, found, None)
+        for name in ("observation", "after", "reward", "action", "terminated", "done"):
+            assert torch.equal(getattr(found, name), getattr(expected, name)), name
+            assert torch.equal(getattr(back, name), getattr(native, name)), name
 
 
 def test_the_algorithm_is_told_how_far_the_training_is() -> None:

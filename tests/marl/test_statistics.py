@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from marlsmith.marl.statistics import bootstrap_interval, iqm, paired_gain
+from marlsmith.marl.statistics import bootstrap_interval, iqm, paired_gain, stratified_interval
 
 SLEEP_CONTROL = (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0)
 SLEEP_CANDIDATE = (1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4)
@@ -66,6 +66,68 @@ def test_the_interval_is_the_same_for_the_same_seed() -> None:
     scores = np.random.default_rng(0).normal(size=9)
     assert bootstrap_interval(scores, seed=1) == bootstrap_interval(scores, seed=1)
     assert bootstrap_interval(scores, seed=1) != bootstrap_interval(scores, seed=2)
+
+
+# ---------------------------------------------------------------- several strata
+
+
+def test_one_stratum_is_the_plain_interval() -> None:
+    scores = np.random.default_rng(0).normal(size=9)
+    assert stratified_interval([scores], 0.8, seed=3) == bootstrap_interval(scores, 0.8, seed=3)
+
+
+def test_strata_are_resampled_each_by_itself() -> None:
+    """Far apart and almost constant within: mixed resamples would swing between 0 and 100, these never do."""
+    strata = [(0.0, 0.1, 0.2, 0.3), (100.0, 100.1, 100.2, 100.3)]
+    low, high = stratified_interval(strata, 0.95)
+    # The middle half of eight is the upper two of the first four and the lower two of the others.
+    assert 50.0 <= low <= high <= 50.3
+    mixed = bootstrap_interval(strata[0] + strata[1], 0.95)
+    assert mixed[1] - mixed[0] > 50
+
+
+def test_two_strata_written_out() -> None:
+    """(0, 1) and (10, 12) drawn with return; the IQM of four is the mean of the middle two.
+
+    The larger of the first is 0, 1 with chances 1/4, 3/4; the smaller of the second 10, 12 with 3/4, 1/4. Means:
+    5 (3/16), 5.5 (9/16), 6 (1/16), 6.5 (3/16).
+    """
+    for confidence, interval in ((0.95, (5.0, 6.5)), (0.7, (5.0, 6.5)), (0.6, (5.5, 6.0)), (0.3, (5.5, 5.5))):
+        assert stratified_interval([(0.0, 1.0), (10.0, 12.0)], confidence) == interval, confidence
+
+
+@pytest.mark.parametrize(
+    ("strata", "point"), [([(1.0,), (3.0,)], 2.0), ([(1.0, 1.0), (4.0,)], 2.0), ([(2.0, 2.0, 2.0)], 2.0)]
+)
+def test_strata_without_spread_are_a_point(strata: list[tuple[float, ...]], point: float) -> None:
+    assert stratified_interval(strata) == (point, point)
+
+
+def test_a_stratum_of_one_seed_counts_and_stays() -> None:
+    """(5) with (0, 1, 2): the middle two of four are always between the two strata."""
+    assert stratified_interval([(5.0,), (0.0, 1.0, 2.0)], 0.95) == (0.0, 2.0)
+    assert bootstrap_interval((5.0, 0.0, 1.0, 2.0), 0.95)[1] > 2.0, "where it may be drawn again"
+
+
+@pytest.mark.parametrize("strata", [[], [()], [(1.0, 2.0), ()]])
+def test_strata_without_scores_are_refused(strata: list[tuple[float, ...]]) -> None:
+    with pytest.raises(ValueError, match="a score in every stratum"):
+        stratified_interval(strata)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("confidence", "low", "high"), [(0.95, 0.88, 0.99), (0.5, 0.40, 0.60)])
+def test_the_stratified_interval_covers_the_true_centre(confidence: float, low: float, high: float) -> None:
+    """Three tasks of different means, ten seeds each, 400 studies; the truth from two million draws."""
+    draws = np.random.default_rng(0)
+    centres = np.array([0.0, 1.0, 3.0])[:, None]
+    truth = iqm((centres + draws.normal(size=(3, 700_000))).ravel().tolist())
+    studies = centres + draws.normal(size=(400, 3, 10))
+    held = [a <= truth <= b for a, b in (stratified_interval(list(one), confidence) for one in studies)]
+    assert low <= np.mean(held) <= high
+
+
+# ---------------------------------------------------------------- pairs
 
 
 def test_paired_gain_of_students_sleep_data() -> None:
