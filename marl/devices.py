@@ -19,9 +19,7 @@ def checked_device(name: str) -> str:
         return name
     count = torch.cuda.device_count()
     if count == 0:
-        raise UserError(
-            f"{name}: this machine has no GPU, or torch was installed without CUDA; use --device cpu."
-        )
+        raise UserError(f"{name}: this machine has no GPU, or torch was installed without CUDA; use --device cpu.")
     if int(name.partition(":")[2] or 0) >= count:
         raise UserError(f"{name}: this machine has {count} GPU{'s' if count > 1 else ''}, numbered from 0.")
     return name

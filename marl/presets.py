@@ -14,8 +14,35 @@ from pydantic import ValidationError
 from marlsmith.marl.config import TrainConfig
 from marlsmith.schemas import TaskCard, UserError
 
-PRESETS: dict[tuple[str, str], dict[str, Any]] = {}
-"""By (family, algorithm): the family is the part of a task's name before the first slash."""
+# Found by `benchmarks/sweep.py` at LERO's 30,000 steps. What a replay teaches depends on how often it is looked at:
+# many small updates for every step. Old play teaches the wrong thing, so nothing is annealed but chance.
+REPLAY = {
+    "environments": 8,
+    "rollout": 1,
+    "updates": 8,
+    "batch": 64,
+    "learning_rate": 2e-3,
+    "anneal": False,
+    "gamma": 0.8,
+    "epsilon_share": 0.25,
+    "target_rate": 0.015,
+}
+# Food is far apart and the reward comes late, so more foresight and more chance; `benchmarks/learning.py foraging`.
+FORAGING = {"gamma": 0.97, "entropy": 0.02}
+
+PRESETS: dict[tuple[str, str], dict[str, Any]] = {
+    ("mpe", "vdn"): REPLAY,
+    ("mpe", "qmix"): REPLAY,
+    ("lbf", "mappo"): FORAGING,
+    ("lbf", "ippo"): FORAGING,
+    ("lbf", "vdn"): {**REPLAY, "gamma": 0.97},
+    ("lbf", "qmix"): {**REPLAY, "gamma": 0.97},
+}
+"""By (family, algorithm): the family is the part of a task's name before the first slash. MAPPO and IPPO on the
+particle tasks have `TrainConfig`'s own defaults, which come from the same sweep."""
+
+RECURRENT_SEQUENCE = 25
+"""Steps of a replayed sequence for a recurrent network that is told nothing else."""
 
 
 def train_config(card: TaskCard, algorithm: str, changes: Mapping[str, object] | None = None) -> TrainConfig:
@@ -24,7 +51,10 @@ def train_config(card: TaskCard, algorithm: str, changes: Mapping[str, object] |
     Raises UserError for a setting that there is not, or a value that it cannot have.
     """
     family = card.name.partition("/")[0]
-    settings = {**PRESETS.get((family, algorithm), {}), **(changes or {}), "algorithm": algorithm}
+    wanted = dict(changes or {})
+    settings = {**PRESETS.get((family, algorithm), {}), **wanted, "algorithm": algorithm}
+    if settings.get("network") == "gru" and "sequence" not in wanted:
+        settings["sequence"] = min(RECURRENT_SEQUENCE, card.horizon)
     try:
         return TrainConfig.model_validate(settings)
     except ValidationError as error:

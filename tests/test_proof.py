@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from marlsmith.benchmarks import hand_written
+from marlsmith.benchmarks.learning import CASES, measure
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
@@ -50,3 +53,24 @@ def test_every_row_of_leros_table_runs(tmp_path: Path, method: str) -> None:
     assert all((signal["observation"] is None) == (method in {"lr", "ler"}) for signal in signals)
     if method not in {"lr", "ler"}:
         assert last["gain"]["mean"] > 0.2, last["gain"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", CASES)
+def test_what_can_be_learned_from_the_native_reward_is_learned(name: str) -> None:
+    """The README's curves, with their seeds: the mean of the last point is above the bar."""
+    case = CASES[name]
+    ends = measure(case).ends(case.metric)
+    assert sum(ends) / len(ends) > case.above, ends
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("task", ["mpe/simple_spread", "mpe/simple_reference"])
+@pytest.mark.parametrize("algorithm", hand_written.ALGORITHMS)
+def test_a_good_signal_by_hand_covers_nearly_everything(task: str, algorithm: str) -> None:
+    """benchmarks/signals at LERO's 30,000 steps, eight seeds, team scope."""
+    found = hand_written.measure(task, algorithm, seeds=8)
+    assert len(found["scores"]) == 8
+    assert found["score"] >= 0.95, found
