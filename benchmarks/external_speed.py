@@ -31,7 +31,7 @@ def chain(reference: str, hosts: int, seconds: float) -> float:
     source, found = examine(reference)
     server = EnvironmentServer(source, found, hosts)
     try:
-        task = ExternalTask(source, found, Channel(server.connect()))
+        task = ExternalTask(source, found, Channel(server.connection))
         running = task.open([generator(seed, "resets") for seed in range(MEMBERS)], ENVIRONMENTS)
         draws, layout = generator(0, "actions"), task.layout
         lead = (MEMBERS, ENVIRONMENTS, layout.agents)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from marlsmith.marl.algorithms import find_algorithm
 from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.executor import Progress
-from marlsmith.marl.external.launch import Report, Servers
+from marlsmith.marl.external.launch import EnvironmentServer, Report
 from marlsmith.marl.external.task import ExternalTask
 from marlsmith.marl.external.wire import EnvironmentFault
 from marlsmith.marl.signals.program import MOST_TERMS, TERM_NAME, checked_tree
@@ -57,7 +58,7 @@ class LocalExecutor:
     def __init__(self, workers: int, branch_seconds: float = 600.0, stall_seconds: float = 30.0) -> None:
         self.workers = workers
         self.pool = Pool(workers)
-        self.servers = Servers(workers, hosts=max(1, len(os.sched_getaffinity(0)) // workers))
+        self.hosts = max(1, len(os.sched_getaffinity(0)) // workers)
         self.train_limits = Limits(
             wall_seconds=branch_seconds,
             stall_seconds=stall_seconds,
@@ -132,23 +133,30 @@ class LocalExecutor:
     ) -> tuple[JobResult, Report]:
         """A job's result, with what the server of its environments reports of them. Raises JobFailure."""
         if not isinstance(task, ExternalTask):
-            return self.pool.run(job, arguments, limits, on_progress), Report(None, 0, "")
+            return self.pool.run(job, arguments, limits, on_progress), Report()
         external = {
             "source": task.source.model_dump(mode="json", by_alias=True),
             "found": plain(task.found),
         }
+        servers: list[EnvironmentServer] = []
         result: JobResult | None = None
         failure: JobFailure | None = None
+
+        def connect() -> socket.socket:
+            servers.append(EnvironmentServer(task.source, task.found, self.hosts))
+            return servers[-1].connection
+
         try:
-            with self.servers.borrow(task.source, task.found) as server:
-                try:
-                    job_arguments = {**arguments, "external": external}
-                    result = self.pool.run(job, job_arguments, limits, on_progress, server.connect)
-                except JobFailure as error:
-                    failure = error
-                report = server.report()
+            try:
+                result = self.pool.run(job, {**arguments, "external": external}, limits, on_progress, connect)
+            except JobFailure as error:
+                failure = error
+            report = servers[-1].report() if servers else Report()
         except EnvironmentFault as fault:
             raise JobFailure("environment", str(fault)) from None
+        finally:
+            for server in servers:
+                server.stop()
         if result is not None:
             return result, report
         if report.fault is not None:
@@ -159,13 +167,13 @@ class LocalExecutor:
 
     def close(self) -> None:
         self.pool.close()
-        self.servers.close()
 
 
 def _warnings(report: Report) -> tuple[str, ...]:
     if not report.restarts:
         return ()
-    return (f"environments were started again {report.restarts} times, and their episodes cut short: {report.reason}",)
+    times = "once" if report.restarts == 1 else f"{report.restarts} times"
+    return (f"environments were started again {times}, and their episodes cut short: {report.reason}",)
 
 
 def _evaluation(request: BranchRequest, reply: _TrainReply, card: TaskCard, warnings: tuple[str, ...]) -> Evaluation:

@@ -183,20 +183,32 @@ class Trainer:
     # ------------------------------------------------------------ another signal, another future
 
     @torch.no_grad()
-    def switch(self, program: Program | None, reward_mode: RewardMode | None = None, value_warm_up: int = 0) -> None:
+    def switch(
+        self,
+        program: Program | None,
+        reward_mode: RewardMode | None = None,
+        value_warm_up: int = 0,
+        *,
+        same_features: bool = False,
+    ) -> None:
         """Train on under another signal (DESIGN section 5).
 
         New observation columns enter with zero weights: where the old signal had none, the policy is the same
-        before and after. The columns of an old signal are dropped. The scale of the returns is estimated anew, for
-        `value_warm_up` rollouts only the value network learns, and remembered transitions get the observations
-        and rewards that the new signal gives them.
+        before and after. The columns of an old signal are dropped, unless the caller knows that the new one has the
+        `same_features`: then they keep their weights, and the history stays. The scale of the returns is estimated
+        anew, for `value_warm_up` rollouts only the value network learns, and remembered transitions get the
+        observations and rewards that the new signal gives them.
         """
         self.program = program
         self.reward_mode = reward_mode or self.reward_mode
+        history = self.observer.history
         self.observer = Observer(program)
         self.observation = self.observer.restart(self.environments.observation)
         size = self.observation.shape[-1]
-        if size != self.algorithm.spaces.observation or size != self.raw_size:
+        if same_features:
+            self.observer.history = history
+            self.observation = self.observer.enhanced(self.environments.observation)
+        elif size != self.algorithm.spaces.observation or size != self.raw_size:
             self.algorithm = self.algorithm.resized(size, self.raw_size)
         self.algorithm.relabel(self._relabelled)
         self.algorithm.forget_values(value_warm_up)

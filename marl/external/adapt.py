@@ -9,6 +9,7 @@ import importlib
 import inspect
 import math
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,11 +24,18 @@ Array = NDArray[Any]
 LIMITS = ("max_cycles", "max_steps", "_max_episode_steps", "max_episode_steps", "episode_limit")
 """Names by which environments call their own time limit."""
 MASKS = ("action_mask", "avail_actions")
+LARGEST_STATE = 10_000
+"""Numbers of a global state; those that are pictures are left out."""
 EXTRAS_OF_PIP = {"rware": "rware", "lbforaging": "lbf", "Box2D": "sisl", "pymunk": "sisl", "pygame": "sisl"}
 
 
 class Unfit(Exception):
     """This environment cannot be a task, or not like this: one sentence for the user."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """Its type and the first line of what it says."""
+    return traceback.format_exception_only(error)[-1].strip().splitlines()[0][:1000]
 
 
 # ---------------------------------------------------------------- building
@@ -53,7 +61,7 @@ def _factory(target: str, source: Source) -> Any:
     if "horizon" not in _parameters(made):
         options.pop("horizon", None)
     environment = made(**options)
-    if hasattr(environment, "agent_iter") and not _is_parallel(environment):
+    if hasattr(environment, "agent_iter"):
         from pettingzoo.utils.conversions import aec_to_parallel
 
         return aec_to_parallel(environment)
@@ -180,12 +188,15 @@ class _Actor:
         self._low, self._high = space.low.astype(np.float64), space.high.astype(np.float64)
 
     def action(self, chosen: Array) -> Any:
-        """For an index, or for numbers in -1..1 of which the first are this agent's."""
+        """For an index, or for numbers in -1..1 of which the first are this agent's.
+
+        Whatever is sent, the environment gets an action of its space: a fault of its own is to be one.
+        """
         if isinstance(self.space, spaces.Discrete):
-            return self._start + int(chosen)
-        share = (np.clip(chosen[: self.size].astype(np.float64), -1.0, 1.0) + 1.0) / 2.0
+            return self._start + min(max(int(chosen), 0), self.size - 1)
+        share = (np.clip(np.nan_to_num(chosen[: self.size].astype(np.float64)), -1.0, 1.0) + 1.0) / 2.0
         scaled = self._low + share.reshape(self._low.shape) * (self._high - self._low)
-        return scaled.astype(self.space.dtype)
+        return np.clip(scaled, self._low, self._high).astype(self.space.dtype)  # rounding may lead beyond the bounds
 
 
 # ---------------------------------------------------------------- the adapter
@@ -250,7 +261,7 @@ class Adapter:
         observation, self.infos = self.environment.reset(seed=seed)
         self.running, self.steps = True, 0
         self.over = np.zeros(len(self.names), bool)
-        self.ended_for_good: list[bool] = []
+        self.ended_for_good = np.zeros(len(self.names), bool)
         row["terminated"] = row["truncated"] = False
         row["reward"] = 0.0
         row["extra"] = 0.0
@@ -275,33 +286,36 @@ class Adapter:
             terminated, truncated = bool(_entry(terminations, name, False)), bool(_entry(truncations, name, False))
             if terminated or truncated:
                 self.over[i] = True
-                self.ended_for_good.append(terminated and not truncated)
+                self.ended_for_good[i] = terminated and not truncated
         self._show(observation, row, gone)
         self._show_extras(row)
-        self._end(row)
+        self._end(row, gone)
 
-    def _end(self, row: Array) -> None:
+    def _end(self, row: Array, gone: Array) -> None:
         over = bool(self.over.all()) or (self.parallel and not self.environment.agents)
         if not over and (self.horizon is None or self.steps < self.horizon):
             return
         self.running = False
-        good = over and bool(self.ended_for_good) and all(self.ended_for_good)
+        ended = self.ended_for_good
+        good = over and bool(ended.any() and ended[self.over].all())
         limits = [limit for limit in (self.horizon, self.limit) if limit is not None]
-        if good and limits and self.steps >= min(limits):
-            good = collected_all(self.environment)  # most environments report their time limit as an end for good
+        if good and limits and self.steps >= min(limits) and not collected_all(self.environment):
+            good, ended = False, gone  # most environments report their time limit as an end for good
         row["terminated"], row["truncated"] = good, not good
+        if not good:
+            row["active"] |= self.over & ~(gone | ended)  # who is cut short has a future to be reckoned with
 
     def _show(self, observation: Any, row: Array, gone: Array) -> None:
-        """Write what every agent sees; `gone` are those that had left before this step."""
+        """Write what every agent sees and may do; `gone` are those that had left before this step."""
         row["observation"] = 0.0
         row["available"] = 1
         here = set(self.environment.agents) if self.parallel else set(self.names)
         for i, (name, watcher) in enumerate(zip(self.names, self.watchers, strict=True)):
-            row["active"][i] = active = name in here and not self.over[i]
+            row["active"][i] = name in here and not self.over[i]
             seen = _entry(observation, name, None)
             if seen is not None and not gone[i]:  # what an agent that leaves saw last is shown once
                 row["observation"][i, : watcher.size] = watcher.row(seen)
-            if active and row["available"].shape[1]:
+            if not gone[i] and row["available"].shape[1]:
                 self._show_available(i, watcher.mask(seen, self._info(i)), row)
 
     def _show_available(self, i: int, mask: Any, row: Array) -> None:
@@ -325,13 +339,14 @@ class Adapter:
     # ------------------------------------------------------------ further numbers
 
     def state_size(self) -> int:
-        """Numbers of the environment's own global state, which only PettingZoo knows; 0 where it has none."""
+        """Numbers of the environment's own global state, which only PettingZoo knows; 0 where it has none of use."""
         if not self.parallel:
             return 0
         try:
-            return int(np.asarray(self.environment.state(), np.float32).size)
+            size = int(np.asarray(self.environment.state(), np.float32).size)
         except (NotImplementedError, AttributeError, TypeError, ValueError):
             return 0
+        return size if size <= LARGEST_STATE else 0
 
     def info_value(self, key: str) -> Array | None:
         """What the infos hold under a key now: [N, ...] where agents have infos of their own; None if nothing."""

@@ -14,14 +14,13 @@ import signal
 import socket
 import sys
 import time
-import traceback
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from marlsmith.marl.external import wire
-from marlsmith.marl.external.adapt import Adapter, Array
+from marlsmith.marl.external.adapt import Adapter, Array, in_one_line
 from marlsmith.marl.external.source import Source
 from marlsmith.marl.external.wire import Kind, Layout
 
@@ -57,7 +56,7 @@ class Host:
             try:
                 records = self._answer(kind, group, rest)
             except Exception as error:
-                wire.send(self._connection, Kind.ERROR, last_line(error).encode())
+                wire.send(self._connection, Kind.ERROR, in_one_line(error).encode())
             else:
                 wire.send(self._connection, Kind.RECORDS, records)
 
@@ -115,10 +114,6 @@ class Host:
             wire.send(self._connection, Kind.BEAT)
 
 
-def last_line(error: BaseException) -> str:
-    return traceback.format_exception_only(error)[-1].strip().splitlines()[0][:1000]
-
-
 def main(arguments: list[str]) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != int(arguments[1]):  # the server died before the line above
@@ -131,7 +126,7 @@ def main(arguments: list[str]) -> None:
         try:
             host = Host(connection, Source.model_validate(setup["source"]), Layout.parse(setup["layout"]))
         except Exception as error:
-            wire.send(connection, Kind.ERROR, last_line(error).encode())
+            wire.send(connection, Kind.ERROR, in_one_line(error).encode())
             return
         host.serve()
 

@@ -7,26 +7,24 @@ import functools
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from marlsmith.marl.external.read import read_source
-from marlsmith.marl.external.source import Found, Source
+from marlsmith.marl.external.source import PROBE_SECONDS, Found, Source
 from marlsmith.marl.external.wire import EnvironmentFault
 from marlsmith.schemas import UserError, printable
 
-PROBE_SECONDS = 120.0
-START_SECONDS = 120.0
-REPORT_SECONDS = 60.0
-"""For a server to tidy up after a worker: a host that hangs is waited for."""
+START_SECONDS = 90.0
+"""The server itself gives its hosts 60 s."""
+REPORT_SECONDS = 10.0
 GRACE_SECONDS = 5.0
+"""For a server to kill its hosts."""
 
 
 def python(module: str) -> list[str]:
@@ -44,34 +42,48 @@ def examine(reference: str) -> tuple[Source, Found]:
 def _found(source: str) -> Found:
     """Once per process and source: it takes a second or so."""
     name = json.loads(source)["environment"]
-    try:
-        done = subprocess.run(
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as log:  # a pipe may stay open behind it
+        process = subprocess.Popen(
             python("probe"),
-            input=source.encode(),
-            capture_output=True,
-            timeout=PROBE_SECONDS,
+            stdin=subprocess.PIPE,
+            stdout=answer,
+            stderr=log,
             env={**os.environ, "OMP_NUM_THREADS": "1", "SDL_VIDEODRIVER": "dummy"},
             start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        raise UserError(
-            f"The environment {name} does not get through an episode within {PROBE_SECONDS:g} s: mend it, or shorten "
-            "its episodes."
-        ) from None
-    try:
-        said: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        raise UserError(f"The environment {name} ends its process ({_ending(done)}): mend it.") from None
+        try:
+            process.communicate(source.encode(), PROBE_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise UserError(
+                f"The environment {name} does not get through an episode within {PROBE_SECONDS} s: mend it, or "
+                "shorten its episodes."
+            ) from None
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)  # with whatever the environment has started
+            process.wait()
+        answer.seek(0)
+        try:
+            said: dict[str, Any] = json.load(answer)
+        except ValueError:
+            raise UserError(
+                f"The environment {name} ends its process ({_ending(process.returncode, log)}): mend it."
+            ) from None
     if "unfit" in said:
         reason = printable(said["unfit"], 500).rstrip(".")
         raise UserError(f"The environment {name} cannot be a task: {reason}.")
     return Found.model_validate(said)
 
 
-def _ending(done: subprocess.CompletedProcess[bytes]) -> str:
-    lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-    how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
-    return printable(f"{how}; {lines[-1]}" if lines else how, 300)
+def _ending(code: int, log: IO[bytes]) -> str:
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return printable("; ".join((how, *_last_line(log))), 300)
+
+
+def _last_line(log: IO[bytes]) -> list[str]:
+    """None or one."""
+    log.seek(0)
+    return [line for line in log.read().decode(errors="replace").splitlines() if line.strip()][-1:]
 
 
 # ---------------------------------------------------------------- servers
@@ -79,39 +91,39 @@ def _ending(done: subprocess.CompletedProcess[bytes]) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """How it went while one worker was served, by the server's word."""
+    """How it went, by the server's word."""
 
-    fault: str | None
-    restarts: int
-    reason: str
+    fault: str | None = None
+    restarts: int = 0
+    reason: str = ""
 
 
 class EnvironmentServer:
-    """One server process with its hosts. It serves one worker at a time."""
+    """A server process with its hosts, for the one worker that gets `connection`; it ends with that.
+
+    Raises EnvironmentFault where it does not start.
+    """
 
     def __init__(self, source: Source, found: Found, hosts: int) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.connection, worker = socket.socketpair()
         settings = {"source": source.model_dump(mode="json", by_alias=True), "layout": found.layout, "hosts": hosts}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long-lived as the server
-        with theirs:
+        with control, worker:
             self._process = subprocess.Popen(
-                [*python("server"), str(theirs.fileno())],
+                [*python("server"), str(control.fileno()), str(worker.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._log,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(control.fileno(), worker.fileno()),
                 start_new_session=True,
             )
-        self._serving = False
         try:
-            self._control.send(json.dumps(settings).encode())
-            ready = self._hear(START_SECONDS)
-            if ready["fault"] is not None:
-                raise EnvironmentFault(ready["fault"])
-        except OSError:
-            self.stop()
-            raise EnvironmentFault(self._last_words()) from None
-        except EnvironmentFault:
+            with contextlib.suppress(OSError):  # should it have died already, `_hear` says so
+                self._control.send(json.dumps(settings).encode())
+            if (fault := self._hear(START_SECONDS).fault) is not None:
+                raise EnvironmentFault(fault)
+        except BaseException:
             self.stop()
             raise
 
@@ -119,35 +131,17 @@ class EnvironmentServer:
     def pid(self) -> int:
         return self._process.pid
 
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def connect(self) -> socket.socket:
-        """A connection for one worker; the one before must have ended. Raises EnvironmentFault."""
-        if self._serving:
-            self.report()
-        mine, theirs = socket.socketpair()
-        with theirs:
-            try:
-                socket.send_fds(self._control, [b"serve"], [theirs.fileno()])
-            except OSError:
-                mine.close()
-                raise EnvironmentFault(self._last_words()) from None
-        self._serving = True
-        return mine
-
     def report(self) -> Report:
         """How it went, once the connection has ended everywhere. Raises EnvironmentFault where the server died."""
-        if not self._serving:
-            return Report(None, 0, "")
-        self._serving = False
-        return Report(**self._hear(REPORT_SECONDS))
+        self.connection.close()
+        try:
+            return self._hear(REPORT_SECONDS)
+        finally:
+            self.stop()
 
     def stop(self) -> None:
-        """The server ends with its control socket, and its hosts with it."""
-        with contextlib.suppress(OSError):
-            self._control.shutdown(socket.SHUT_RDWR)  # whoever waits for a report hears of it
+        """The server ends with its sockets, and its hosts with it."""
+        self.connection.close()
         self._control.close()
         try:
             self._process.wait(GRACE_SECONDS)
@@ -155,75 +149,15 @@ class EnvironmentServer:
             self._process.kill()
             self._process.wait()
 
-    def _hear(self, seconds: float) -> dict[str, Any]:
+    def _hear(self, seconds: float) -> Report:
         message = b""
-        with contextlib.suppress(OSError, ValueError):  # it may be stopped meanwhile
-            if select.select([self._control], [], [], seconds)[0]:
-                message = self._control.recv(1 << 16)
+        with contextlib.suppress(OSError):
+            if not select.select([self._control], [], [], seconds)[0]:
+                raise EnvironmentFault(f"environment: its server does not answer within {seconds:g} s")
+            message = self._control.recv(1 << 16)
         if not message:
             raise EnvironmentFault(self._last_words())
-        found: dict[str, Any] = json.loads(message)
-        return found
+        return Report(**json.loads(message))
 
     def _last_words(self) -> str:
-        self._log.seek(0)
-        lines = [line for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
-        return f"environment: its server has ended{f': {lines[-1]}' if lines else ''}"
-
-
-class Servers:
-    """Keeps servers between jobs: at most `most` in use at once, one for each worker slot and task."""
-
-    def __init__(self, most: int, hosts: int) -> None:
-        self._slots = threading.BoundedSemaphore(most)
-        self._hosts = hosts
-        self._lock = threading.Lock()
-        self._idle: dict[str, list[EnvironmentServer]] = {}
-        self._used: set[EnvironmentServer] = set()
-        self._closed = False
-
-    @contextmanager
-    def borrow(self, source: Source, found: Found) -> Iterator[EnvironmentServer]:
-        """A server for one job. Raises EnvironmentFault where none starts."""
-        key = source.model_dump_json(by_alias=True)
-        with self._slots:
-            server = self._take(key) or EnvironmentServer(source, found, self._hosts)
-            with self._lock:
-                self._used.add(server)
-            try:
-                yield server
-            finally:
-                self._give_back(key, server)
-
-    def _take(self, key: str) -> EnvironmentServer | None:
-        with self._lock:
-            waiting = self._idle.get(key, [])
-            while waiting:
-                server = waiting.pop()
-                if server.alive:
-                    return server
-                server.stop()
-        return None
-
-    def _give_back(self, key: str, server: EnvironmentServer) -> None:
-        healthy = server.alive
-        if healthy:
-            try:
-                server.report()
-            except EnvironmentFault:
-                healthy = False
-        with self._lock:
-            self._used.discard(server)
-            if healthy and not self._closed:
-                self._idle.setdefault(key, []).append(server)
-                return
-        server.stop()
-
-    def close(self) -> None:
-        """End all servers, also those in use."""
-        with self._lock:
-            self._closed = True
-            servers = [*self._used, *(server for waiting in self._idle.values() for server in waiting)]
-            self._idle.clear()
-        for server in servers:
-            server.stop()
+        return ": ".join(("environment: its server has ended", *_last_line(self._log)))

@@ -10,17 +10,17 @@ import inspect
 import json
 import os
 import re
+import signal
 import sys
 import time
-import traceback
 import warnings
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from marlsmith.marl.external.adapt import Adapter, Unfit, layers
-from marlsmith.marl.external.source import Found, Source
+from marlsmith.marl.external.adapt import Adapter, Unfit, in_one_line, layers
+from marlsmith.marl.external.source import PROBE_SECONDS, Found, Source
 
 LONGEST = 5.0
 """Seconds of random play."""
@@ -62,7 +62,6 @@ def _random_episode(adapter: Adapter) -> tuple[float, dict[str, tuple[int, ...]]
     shapes: dict[str, tuple[int, ...]] = {}
     met: set[str] = set()
     rewarded, steps, end = 0, 0, time.monotonic() + LONGEST
-    kind, shape = adapter.layout().action
     adapter.reset(0, row)
     state_size = adapter.state_size()  # while everybody is there
     while True:
@@ -73,12 +72,12 @@ def _random_episode(adapter: Adapter) -> tuple[float, dict[str, tuple[int, ...]]
                 shapes.setdefault(key, value.shape)
         if not adapter.running or time.monotonic() > end:
             break
-        if kind == "<i4":
+        if not adapter.actors[0].continuous:
             allowed = row["available"] > 0
             actions = np.array([draws.choice(np.flatnonzero(one)) for one in allowed])
             actions = np.minimum(actions, [actor.size - 1 for actor in adapter.actors])
         else:
-            actions = draws.uniform(-1, 1, shape)
+            actions = draws.uniform(-1, 1, adapter.layout().action[1])
         adapter.step(actions, row)
         rewarded += bool(np.any(row["reward"]))
         steps += 1
@@ -135,13 +134,13 @@ def main() -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # environments print
     warnings.simplefilter("ignore")
+    signal.alarm(PROBE_SECONDS)  # should it hang, and nobody be left who waits for it
     try:
         said = probe(Source.model_validate_json(sys.stdin.read())).model_dump(mode="json")
     except Unfit as error:
         said = {"unfit": str(error)}
     except Exception as error:
-        last = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
-        said = {"unfit": f"it fails: {last}"}
+        said = {"unfit": f"it fails: {in_one_line(error)}"}
     answer.write(json.dumps(said))
     answer.flush()
     os._exit(0)  # without the farewells of what the environment has loaded

@@ -1,9 +1,10 @@
-"""The environment server: between the workers, which hold candidate code, and the hosts, which hold environments.
+"""The environment server: between a worker, which holds candidate code, and the hosts, which hold environments.
 
-Run as `python -m marlsmith.marl.external.server FD`, where FD is the control socket. The first message on it
-is the settings; each one after that brings the connection of one worker, whose requests are answered until
-it ends. The server runs no code but its own: a worker's bytes are measured and passed on, never unpickled,
-and what an environment does happens in hosts, which are killed and replaced when they crash or hang.
+Run as `python -m marlsmith.marl.external.server CONTROL WORKER`, the sockets to the orchestrator and to the
+worker, whose requests are answered until it ends. The settings come first on the control socket; through it the
+orchestrator hears how the start went, and at the end how all went. The server runs no code but its own: a
+worker's bytes are measured and passed on, never unpickled, and what an environment does happens in hosts,
+which are killed and replaced when they crash or hang.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import selectors
+import select
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from marlsmith.marl.external import wire
 from marlsmith.marl.external.wire import HEADER, EnvironmentFault, Kind, Layout, WireError
 
 MOST_RESTARTS = 3
-"""Of hosts, while one worker is served."""
+"""Of hosts, in all."""
 START_SECONDS = 60.0
 CHUNK = 1 << 20
 
@@ -90,13 +91,24 @@ class HostProcess:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        self.inbox = Inbox(self.connection)
+        self._inbox = Inbox(self.connection)
         self.send(Kind.SETUP, json.dumps({"source": settings["source"], "layout": settings["layout"]}).encode())
 
     def send(self, kind: Kind, *payload: bytes) -> None:
         """An idle host reads at once; a dead one is found out by its silence."""
         with contextlib.suppress(OSError):
             wire.send(self.connection, kind, *payload)
+
+    def hear(self) -> bytes | None:
+        """Its answer, if that is whole. Raises EnvironmentFault where its environment raised, EOFError at the end."""
+        self._inbox.read()
+        while (message := self._inbox.take(wire.LARGEST)) is not None:
+            kind, payload = message
+            if kind is Kind.ERROR:
+                raise EnvironmentFault(f"environment: {payload.decode(errors='replace')}")
+            if kind in (Kind.RECORDS, Kind.READY):
+                return payload
+        return None
 
     def end(self) -> str:
         """Kill it with all that it started; says how it had ended before, if it had."""
@@ -115,92 +127,69 @@ class HostProcess:
 
 
 class Server:
-    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+    def __init__(self, control: socket.socket, worker: socket.socket, settings: dict[str, Any]) -> None:
         self._control = control
+        self._worker = worker
         self._settings = settings
         self._layout = Layout.parse(settings["layout"])
-        self._count: int = settings["hosts"]
         self._patience: float = settings["source"]["step_seconds"]
         self._hosts: list[HostProcess] = []
         self._groups: dict[int, Group] = {}
         self._restarts = 0
         self._reason = ""
 
-    # ------------------------------------------------------------ one worker after the other
-
     def serve(self) -> None:
-        """Until the control socket ends; then leave nothing behind."""
+        """Until the worker or the orchestrator has gone, or the environments cannot go on; leaves nothing behind."""
+        fault = None
         try:
-            self._hosts = [HostProcess(self._settings) for _ in range(self._count)]
-            fault = None
-            try:
-                for host in self._hosts:
-                    self._await(host, START_SECONDS)
-            except EnvironmentFault as error:
-                fault = str(error)
-            self._tell({"ready": fault is None, "fault": fault})
-            while True:
-                self._serve_one(self._next_worker())
-        except Gone:
-            pass
+            self._start()
+            self._tell(None)
+            self._converse()
+        except EnvironmentFault as error:
+            fault = str(error)
+            with contextlib.suppress(OSError):
+                self._worker.settimeout(1.0)
+                wire.send(self._worker, Kind.ERROR, fault.encode())
+        except (Gone, EOFError, WireError):
+            pass  # it has done its work, or it is no honest worker: the orchestrator sees to both
         finally:
             for host in self._hosts:
                 host.end()
+        self._tell(fault)
 
-    def _next_worker(self) -> socket.socket:
-        try:
-            message, descriptors, _, _ = socket.recv_fds(self._control, 1 << 10, 1)
-        except OSError:
-            raise Gone from None
-        if not message or not descriptors:
-            raise Gone
-        return socket.socket(fileno=descriptors[0])
+    def _start(self) -> None:
+        self._hosts += [HostProcess(self._settings) for _ in range(self._settings["hosts"])]
+        deadline = time.monotonic() + START_SECONDS
+        for host in self._hosts:
+            self._await(host, deadline)
 
-    def _serve_one(self, worker: socket.socket) -> None:
-        self._restarts, self._reason = 0, ""
-        fault = None
-        with worker:
-            try:
-                self._converse(Inbox(worker))
-            except (EOFError, WireError):
-                pass  # it has done its work, or it is no honest worker: the orchestrator sees to both
-            except EnvironmentFault as error:
-                fault = str(error)
-                with contextlib.suppress(OSError):
-                    worker.settimeout(1.0)
-                    wire.send(worker, Kind.ERROR, fault.encode())
-        for id in list(self._groups):
-            with contextlib.suppress(EnvironmentFault):
-                self._close(id)
-        self._tell({"fault": fault, "restarts": self._restarts, "reason": self._reason})
-
-    def _tell(self, message: dict[str, Any]) -> None:
-        try:
+    def _tell(self, fault: str | None) -> None:
+        message = {"fault": fault, "restarts": self._restarts, "reason": self._reason}
+        with contextlib.suppress(OSError):  # without an orchestrator there is nobody to tell
             self._control.send(json.dumps(message).encode())
-        except OSError:
-            raise Gone from None
 
-    def _converse(self, inbox: Inbox) -> None:
+    def _converse(self) -> None:
+        inbox = Inbox(self._worker)
         while True:
-            self._wait({inbox.connection: None}, None)
+            self._wait({self._worker: None}, None)
             inbox.read()
             while (message := inbox.take(self._largest())) is not None:
-                self._reply(inbox.connection, self._answer(*message))
+                self._reply(self._answer(*message))
 
     def _largest(self) -> int:
         """Bytes of the longest request that can be right."""
         held = sum(group.size for group in self._groups.values())
         return 8 + max(4 * wire.MOST_ENVIRONMENTS, held * max(self._layout.action_bytes, 8))
 
-    def _reply(self, worker: socket.socket, records: bytes) -> None:
+    def _reply(self, records: bytes) -> None:
         data = memoryview(HEADER.pack(wire.MAGIC, Kind.RECORDS, len(records)) + records)
         while data:
             try:
-                data = data[worker.send(data, socket.MSG_DONTWAIT) :]
+                data = data[self._worker.send(data, socket.MSG_DONTWAIT) :]
             except BlockingIOError:
-                self._wait({worker: None}, None, write=True)
+                self._wait({self._worker: None}, None, write=True)
             except OSError:
-                raise EOFError from None
+                raise Gone from None
 
     # ------------------------------------------------------------ requests
 
@@ -224,11 +213,13 @@ class Server:
         held = sum(group.size for group in self._groups.values())
         if id in self._groups or not seeds or held + len(seeds) > wire.MOST_ENVIRONMENTS:
             raise WireError("not such a group")
-        n, hosts = len(seeds), self._count
+        n, hosts = len(seeds), len(self._hosts)
         group = Group([range(n * h // hosts, n * (h + 1) // hosts) for h in range(hosts)])
         self._groups[id] = group
         asks = {h: wire.numbers([id, *seeds[part.start : part.stop]]) for h, part in enumerate(group.parts) if part}
-        return self._insist(Kind.OPEN, asks)
+        records = self._insist(Kind.OPEN, asks)
+        group.lost.clear()
+        return records
 
     def _step(self, id: int, rest: bytes) -> bytes:
         group, each = self._groups[id], self._layout.action_bytes
@@ -283,101 +274,73 @@ class Server:
         for h, ask in asks.items():
             self._hosts[h].send(kind, ask)
         answers: dict[int, bytes | None] = {}
-        faults: list[EnvironmentFault] = []  # raised when all have answered: late answers would be taken for others
         heard = dict.fromkeys(asks, time.monotonic())
         while waiting := [h for h in asks if h not in answers]:
             deadline = min(heard[h] for h in waiting) + self._patience
             ready = self._wait({self._hosts[h].connection: h for h in waiting}, deadline)
-            restarts = self._restarts
-            for h in ready or {min(waiting, key=lambda one: heard[one])}:
-                try:
-                    done, answer = self._listen(h) if ready else self._lose_patience(h)
-                except EnvironmentFault as fault:
-                    done, answer = True, None
-                    faults.append(fault)
+            lost = {} if ready else {min(waiting, key=heard.__getitem__): f"no answer within {self._patience:g} s"}
+            for h in ready:
                 heard[h] = time.monotonic()
-                if done:
-                    answers[h] = answer
-            if self._restarts > restarts:  # that took its time, and the others could not be heard meanwhile
-                heard = dict.fromkeys(asks, time.monotonic())
-        if faults:
-            raise faults[0]
+                try:
+                    answer = self._hosts[h].hear()
+                except (EOFError, WireError):
+                    lost[h] = ""
+                else:
+                    if answer is not None:
+                        answers[h] = answer
+            for h, reason in lost.items():
+                self._revive(h, reason)
+                answers[h] = None
+                heard = dict.fromkeys(asks, time.monotonic())  # the others could not be heard meanwhile
         return answers
 
-    def _listen(self, h: int) -> tuple[bool, bytes | None]:
-        """Whether a host has done with a request, and its answer: none where it had to be replaced."""
-        try:
-            self._hosts[h].inbox.read()
-            answer = self._hear(self._hosts[h])
-        except (EOFError, WireError):
-            self._revive(h, None)
-            return True, None
-        return answer is not None, answer
-
-    def _lose_patience(self, h: int) -> tuple[bool, bytes | None]:
-        self._revive(h, f"no answer within {self._patience:g} s")
-        return True, None
-
-    def _hear(self, host: HostProcess) -> bytes | None:
-        """Its answer, if that is whole. Raises EnvironmentFault where its environment raised."""
-        while (message := host.inbox.take(wire.LARGEST)) is not None:
-            kind, payload = message
-            if kind is Kind.ERROR:
-                raise EnvironmentFault(f"environment: {payload.decode(errors='replace')}")
-            if kind in (Kind.RECORDS, Kind.READY):
-                return payload
-        return None
-
-    def _await(self, host: HostProcess, seconds: float) -> None:
+    def _await(self, host: HostProcess, deadline: float) -> None:
         """One answer of a host that has just been started. Raises EnvironmentFault where there is none."""
-        deadline = time.monotonic() + seconds
         while True:
             if not self._wait({host.connection: 0}, deadline):
-                raise EnvironmentFault(f"environment: its process does not start within {seconds:g} s")
+                raise EnvironmentFault("environment: its process does not start in time")
             try:
-                host.inbox.read()
-            except EOFError:
+                if host.hear() is not None:
+                    return
+            except (EOFError, WireError):
                 raise EnvironmentFault(f"environment: its process does not start: {host.end()}") from None
-            if self._hear(host) is not None:
-                return
 
-    def _revive(self, h: int, reason: str | None) -> None:
+    def _revive(self, h: int, reason: str) -> None:
         """A new host in the place of one that crashed or hangs, its environments without episodes for now."""
         ended = self._hosts[h].end()
         self._reason = f"environment: {reason or ended}"
         self._restarts += 1
+        if self._restarts > MOST_RESTARTS:
+            raise EnvironmentFault(f"{self._reason}, {self._restarts} times in this training")
         self._hosts[h] = HostProcess(self._settings)
-        self._await(self._hosts[h], START_SECONDS)
+        self._await(self._hosts[h], time.monotonic() + START_SECONDS)
         for id, group in self._groups.items():
             if part := group.parts[h]:
                 group.lost.update(part)
-                self._hosts[h].send(Kind.IDLE, wire.numbers([id, len(part)]))
-                self._await(self._hosts[h], self._patience)
-        if self._restarts > MOST_RESTARTS:
-            raise EnvironmentFault(f"{self._reason}, {self._restarts} times in this training")
+                self._exchange(Kind.IDLE, {h: wire.numbers([id, len(part)])})
 
     # ------------------------------------------------------------ waiting
 
     def _wait(self, connections: dict[socket.socket, Any], deadline: float | None, write: bool = False) -> set[Any]:
-        """The values of the connections that are ready; empty after the deadline. Raises Gone with the orchestrator."""
-        with selectors.PollSelector() as selector:
-            selector.register(self._control, selectors.EVENT_READ)
-            for connection, value in connections.items():
-                selector.register(connection, selectors.EVENT_WRITE if write else selectors.EVENT_READ, value)
-            while True:
-                timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-                ready = selector.select(timeout)
-                if any(key.fileobj is self._control for key, _ in ready):
-                    raise Gone  # no new worker comes before the one at hand has ended, so this is the end
-                if ready or deadline is not None:
-                    return {key.data for key, _ in ready}
+        """The values of the connections that are ready; empty after the deadline. Raises Gone."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(self._worker, 0)  # that it has hung up is told all the same
+        values: dict[int, Any] = {}
+        for connection, value in connections.items():
+            poll.register(connection, select.POLLOUT if write else select.POLLIN)
+            values[connection.fileno()] = value
+        ready = dict(poll.poll(None if deadline is None else 1000 * max(0.0, deadline - time.monotonic())))
+        if not ready.keys() <= values.keys():
+            raise Gone  # the orchestrator says nothing more, nor does a worker before it is answered
+        return {values[fd] for fd in ready}
 
 
 def main(arguments: list[str]) -> None:
-    control = socket.socket(fileno=int(arguments[0]))
+    control, worker = (socket.socket(fileno=int(number)) for number in arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame opens no window
-    Server(control, json.loads(control.recv(1 << 20))).serve()
+    Server(control, worker, json.loads(control.recv(1 << 20))).serve()
 
 
 if __name__ == "__main__":

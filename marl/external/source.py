@@ -14,6 +14,10 @@ RESERVED = frozenset(
 )
 
 
+PROBE_SECONDS = 120
+"""For a first look at an environment."""
+
+
 class Score(Record):
     """The task's metric: a number per step and environment, reduced over the episode."""
 

@@ -49,7 +49,7 @@ class ExternalTask:
         if self._channel is None:
             server = EnvironmentServer(self.source, self.found, hosts=1)
             weakref.finalize(self, server.stop)
-            self._channel = Channel(server.connect())
+            self._channel = Channel(server.connection)
         return ExternalEnvironments(self, self._channel, generators, environments)
 
     def metrics(self, episodes: Episodes) -> dict[str, Tensor]:

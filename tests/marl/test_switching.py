@@ -163,6 +163,22 @@ def test_the_columns_of_an_old_signal_are_dropped(kind: Kind, following: Program
     advanced(made, 2).require_health()
 
 
+@ALL
+@pytest.mark.parametrize("signal", ["columns", "history"])
+def test_a_signal_with_the_same_features_keeps_them(kind: Kind, signal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another reward with the observation that was learned for: nothing of the policy changes, history included."""
+    made = trained(kind, signal)
+    before, observation, (outputs, actions) = learned_by(made), made.observation, play(made, monkeypatch)
+    old = SIGNALS[signal]
+    made.switch(Program(None, None, old.enhance, old.wants_history, old.alpha, old.scope), same_features=True)
+    assert torch.equal(made.observation, observation)
+    for name, tensor in learned_by(made).items():
+        assert torch.equal(tensor, before[name]), name
+    again, chosen = play(made, monkeypatch)
+    assert all(map(torch.equal, [*outputs, *actions], [*again, *chosen]))
+    advanced(made, 2).require_health()
+
+
 def is_first(name: str) -> bool:
     """Whether these weights read observations; Adam's moments are told by their shapes alone."""
     return name.endswith((".0.weight", ".enter.weight", "hyper.weight")) or name.startswith("adam.")
