@@ -241,8 +241,10 @@ def _train_config(task: str, algorithm: str, steps: int, device: str, options: l
     from marlsmith.marl.tasks import make_task
 
     find_algorithm(algorithm)
-    changes = {"steps": steps, "device": checked_device(device), **parse_settings(options or [])}
-    return train_config(make_task(task).card, algorithm, changes)
+    changes = {"steps": steps, "device": device, **parse_settings(options or [])}
+    config = train_config(make_task(task).card, algorithm, changes)
+    checked_device(config.device)
+    return config
 
 
 def _resolved(role: str) -> str:

@@ -11,18 +11,17 @@ import torch
 from marlsmith.schemas import UserError
 
 
-def checked_device(name: str) -> str:
-    """The name, where this machine has such a device. Raises UserError."""
+def checked_device(name: str) -> None:
+    """Raises UserError where this machine has no such device."""
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise UserError(f"There is no device {name!r}: say cpu, cuda or cuda:NUMBER.")
     if name == "cpu":
-        return name
+        return
     count = torch.cuda.device_count()
     if count == 0:
         raise UserError(f"{name}: this machine has no GPU, or torch was installed without CUDA; use --device cpu.")
     if int(name.partition(":")[2] or 0) >= count:
         raise UserError(f"{name}: this machine has {count} GPU{'s' if count > 1 else ''}, numbered from 0.")
-    return name
 
 
 @contextmanager
@@ -31,9 +30,5 @@ def on_device(name: str) -> Iterator[None]:
     if name == "cpu":  # the mode behind a default device costs time in every operation
         yield
         return
-    before = torch.get_default_device()
-    torch.set_default_device(name)
-    try:
+    with torch.device(name):
         yield
-    finally:
-        torch.set_default_device(before)

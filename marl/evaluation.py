@@ -37,6 +37,7 @@ def play(task: Task, policy: Policy, observer: Observer, draws: Sequence[torch.G
         states, rewards, actions, alives = [environments.state], [], [], []
         for _ in range(task.card.horizon):
             action, memory = policy.act_greedily(observation, environments.available, memory)
+            action = bounded(action)
             outcome = environments.step(action)
             states.append(environments.state)
             rewards.append(outcome.reward * alive.unsqueeze(-1))
@@ -48,7 +49,13 @@ def play(task: Task, policy: Policy, observer: Observer, draws: Sequence[torch.G
             observation = observer.observe(environments.observation)
     finally:
         environments.close()
+    observer.require_finite()
     return Episodes(stack_states(states), torch.stack(rewards), torch.stack(actions), torch.stack(alives))
+
+
+def bounded(action: Tensor) -> Tensor:
+    """What a task is given: a policy's draws may lie outside -1..1."""
+    return action.clamp(-1, 1) if action.is_floating_point() else action
 
 
 def stack_states(states: Sequence[State]) -> State:

@@ -80,7 +80,11 @@ class LocalExecutor:
             limits = self.external_check_limits if isinstance(made, ExternalTask) else self.check_limits
             self._run("check", arguments, limits, made)
         except JobFailure as failure:
-            remedy = ": it may loop for ever; vectorise it" if failure.stage == "timeout" else ""
+            if failure.stage == "environment":  # not the candidate's fault: no repair of it would help
+                reason = str(failure).removeprefix("environment: ")
+                raise UserError(f"The environment of {task} failed: {reason}. Mend it and try again.") from None
+            looped = failure.stage == "timeout" and not isinstance(made, ExternalTask)
+            remedy = ": it may loop for ever; vectorise it" if looped else ""
             return [Failure(stage=failure.stage, message=f"{failure}{remedy}")]
         return []
 

@@ -21,11 +21,12 @@ class ValueNormaliser:
 
     @classmethod
     def fresh(cls, members: int, decay: float) -> ValueNormaliser:
-        zeros = torch.zeros(members)
+        zeros = torch.zeros(members, dtype=torch.float64)  # the square of a mean is subtracted from a mean of squares
         return cls(zeros.clone(), zeros.clone(), zeros.clone(), decay)
 
     def update(self, returns: Tensor, weight: Tensor | None = None) -> None:
         """`returns` [P, R]: one batch, weighted by 1 - decay; `weight` [P, R] is 0 for rows that do not count."""
+        returns = returns.double()
         means = weighted_mean(returns, weight), weighted_mean(returns.square(), weight)
         for store, batch in zip((self.mean, self.square), means, strict=True):
             store.mul_(self.decay).add_(batch, alpha=1 - self.decay)
@@ -36,7 +37,8 @@ class ValueNormaliser:
         weight = self.weight.clamp(min=1e-8)
         mean = self.mean / weight
         deviation = (self.square / weight - mean.square()).clamp(min=1e-4).sqrt()
-        return mean, torch.where(self.weight > 0, deviation, torch.ones_like(deviation))
+        deviation = torch.where(self.weight > 0, deviation, torch.ones_like(deviation))
+        return mean.float(), deviation.float()
 
     def normalise(self, values: Tensor) -> Tensor:
         """[P, ...] from the reward's unit to the network's."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from marlsmith.marl.signals.program import HISTORY, Program
+from marlsmith.schemas import SignalError
 
 
 class Observer:
@@ -14,6 +15,7 @@ class Observer:
     def __init__(self, program: Program | None) -> None:
         self.program = program if program is not None and program.enhance is not None else None
         self.history: Tensor | None = None
+        self._sum = torch.zeros(())
 
     def restart(self, observation: Tensor, where: Tensor | None = None) -> Tensor:
         """A first observation; history is zero before it. `where` [P, E] restarts some environments only."""
@@ -41,4 +43,12 @@ class Observer:
         # Copies: candidate code could write into what the policy is about to see.
         history = None if self.history is None else self.history.flatten(0, 1).clone()
         features = self.program.features(observation.flatten(0, 1).clone(), history)
+        self._sum = self._sum + features.sum()
         return torch.cat((observation, features.unflatten(0, (members, environments))), -1)
+
+    def require_finite(self, steps: int | None = None) -> None:
+        """Raises SignalError where a feature was NaN or infinite since the last call, `steps` into a training."""
+        found, self._sum = self._sum, torch.zeros(())
+        if not bool(torch.isfinite(found)):
+            when = "in evaluation" if steps is None else f"within {steps} steps"
+            raise SignalError(f"enhance_observation returned NaN or infinity {when}", "dynamic")

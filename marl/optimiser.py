@@ -5,6 +5,7 @@ torch.optim would do, but it imports the compiler (0.8 s for each command) and l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -27,7 +28,8 @@ class StackedAdam:
         self.values = torch.cat([parameter.detach().flatten(1) for parameter in self.parameters], 1)
         self.mean = torch.zeros_like(self.values)
         self.square = torch.zeros_like(self.values)
-        self.steps = torch.zeros((), dtype=torch.int64)
+        self.counts = self.values.new_zeros(self.values.shape[1:])
+        """Updates that each parameter has had: those that enter later, or stand still meanwhile, have had fewer."""
         self.slices: list[slice] = []
         stop = 0
         for group in groups:
@@ -48,21 +50,21 @@ class StackedAdam:
         scale = (self.max_gradient_norm / (norms + 1e-6)).clamp(max=1.0)
         for number, part in enumerate(self.slices):
             gradient[:, part] *= scale[:, number : number + 1]
-        self.steps += 1
-        count = int(self.steps)
-        kept = None if frozen is None else [x[:, self.slices[frozen]].clone() for x in self._moving]
+        kept = None if frozen is None else [x[..., self.slices[frozen]].clone() for x in self._moving]
+        self.counts += 1
+        first, second = (-torch.expm1(self.counts * math.log(beta)) for beta in (BETA_1, BETA_2))
         self.mean.lerp_(gradient, 1 - BETA_1)
         self.square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
-        deviation = (self.square / (1 - BETA_2**count)).sqrt_().add_(self.epsilon)
-        self.values.addcdiv_(self.mean, deviation, value=-learning_rate / (1 - BETA_1**count))
+        deviation = (self.square / second).sqrt_().add_(self.epsilon).mul_(first)
+        self.values.addcdiv_(self.mean, deviation, value=-learning_rate)
         if frozen is not None and kept is not None:
             for tensor, before in zip(self._moving, kept, strict=True):
-                tensor[:, self.slices[frozen]] = before
+                tensor[..., self.slices[frozen]] = before
         return norms
 
     @property
-    def _moving(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.values, self.mean, self.square
+    def _moving(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.values, self.mean, self.square, self.counts
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """What must be saved besides the parameters, for each of them in its shape."""
@@ -71,4 +73,4 @@ class StackedAdam:
             start, stop = stop, stop + parameter[0].numel()
             yield f"adam.mean.{number}", self.mean[:, start:stop].view(parameter.shape)
             yield f"adam.square.{number}", self.square[:, start:stop].view(parameter.shape)
-        yield "adam.steps", self.steps
+            yield f"adam.count.{number}", self.counts[start:stop].view(parameter.shape[1:])

@@ -41,6 +41,9 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
 """By (family, algorithm): the family is the part of a task's name before the first slash. MAPPO and IPPO on the
 particle tasks have `TrainConfig`'s own defaults, which come from the same sweep."""
 
+ELSEWHERE: dict[str, dict[str, Any]] = {name: {**REPLAY, "gamma": 0.97} for name in ("vdn", "qmix")}
+"""By algorithm, for tasks of no family above: not tuned there, but no rollout is followed by too few updates."""
+
 RECURRENT_SEQUENCE = 25
 """Steps of a replayed sequence for a recurrent network that is told nothing else."""
 
@@ -52,7 +55,7 @@ def train_config(card: TaskCard, algorithm: str, changes: Mapping[str, object] |
     """
     family = card.name.partition("/")[0]
     wanted = dict(changes or {})
-    settings = {**PRESETS.get((family, algorithm), {}), **wanted, "algorithm": algorithm}
+    settings = {**PRESETS.get((family, algorithm), ELSEWHERE.get(algorithm, {})), **wanted, "algorithm": algorithm}
     if settings.get("network") == "gru" and "sequence" not in wanted:
         settings["sequence"] = min(RECURRENT_SEQUENCE, card.horizon)
     try:

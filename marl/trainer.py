@@ -11,7 +11,7 @@ from torch import Tensor
 
 from marlsmith.marl.algorithms import Algorithm, Rollout, Spaces, find_algorithm
 from marlsmith.marl.config import TrainConfig
-from marlsmith.marl.evaluation import play, stack_states
+from marlsmith.marl.evaluation import bounded, play, stack_states
 from marlsmith.marl.observing import Observer
 from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.program import Program
@@ -109,7 +109,7 @@ class Trainer:
             available, active = running.available, running.active
             action, memory = self.algorithm.act(self.observation, available, self.memory, noise[t], self.progress)
             before = running.state
-            outcome = running.step(action)
+            outcome = running.step(bounded(action))
             enhanced = self.observer.observe(running.observation)
             done = outcome.terminated | outcome.truncated
             log.add(
@@ -123,9 +123,8 @@ class Trainer:
                 self.observation = self.observer.restart(running.observation, done)
                 if memory is not None:
                     self.memory = memory * ~done[..., None, None]
+        self.observer.require_finite(self.steps)
         taken = log.stacked("observation")
-        if not bool(torch.isfinite(taken.sum())):
-            raise SignalError(f"enhance_observation returned NaN or infinity within {self.steps} steps", "dynamic")
         before, after = log.states("before"), log.states("after")
         rollout = Rollout(
             observation=taken,
@@ -147,7 +146,8 @@ class Trainer:
             },
         )
         reward = self._learned_reward(rollout, count_terms=True)
-        self.shaped_return = float(reward.mean()) * self.task.card.horizon
+        ends = max(float(rollout.done.sum()), reward.shape[:3].numel() / self.task.card.horizon)
+        self.shaped_return = float(reward.mean(-1).sum()) / ends
         return replace(rollout, reward=reward)
 
     # ------------------------------------------------------------ shaping
@@ -162,7 +162,7 @@ class Trainer:
             after={k.removeprefix(AFTER): v for k, v in rollout.origin.items() if k.startswith(AFTER)},
             obs_before=rollout.observation[..., : self.raw_size],
             obs_after=rollout.after[..., : self.raw_size],
-            action=rollout.action,
+            action=bounded(rollout.action),
             reward=native,
             clock=rollout.origin[CLOCK],
         )
@@ -218,6 +218,11 @@ class Trainer:
         """The rollout as the present signal would have shown and paid it. History is walked in time."""
         observer = Observer(self.program)
         raw, raw_after = rollout.observation[..., : self.raw_size], rollout.after[..., : self.raw_size]
+        if self.program is None or not self.program.wants_history:
+            steps = raw.shape[0]
+            shown, led = (observer.observe(x.flatten(0, 1)).unflatten(0, (steps, -1)) for x in (raw, raw_after))
+            rollout = replace(rollout, observation=shown, after=led)
+            return replace(rollout, reward=self._learned_reward(rollout, count_terms=False))
         begins = rollout.origin[CLOCK] == 1
         seen, led_to = [], []
         for t in range(raw.shape[0]):
@@ -278,9 +283,12 @@ class Trainer:
             if name not in saved or saved[name].shape != tensor.shape or saved[name].dtype != tensor.dtype:
                 found = f"{list(saved[name].shape)} {saved[name].dtype}" if name in saved else "nothing"
                 raise UserError(
-                    f"This checkpoint belongs to another training: {name} is {found} there and "
-                    f"{list(tensor.shape)} {tensor.dtype} here; use the configuration, seeds and signal that wrote it."
+                    f"This checkpoint belongs to another training: {name} is {found} there and {list(tensor.shape)} "
+                    f"{tensor.dtype} here; use the configuration, seeds, signal and device that wrote it."
                 )
+        here = torch.get_default_device()
+        # A generator's state is read on the CPU, wherever the generator is.
+        saved = {name: x if name.startswith("generator.") else x.to(here) for name, x in saved.items()}
         terms = {name.removeprefix("term."): tensor for name, tensor in saved.items() if name.startswith("term.")}
         self.terms = {name: TermSums(tensor.clone()) for name, tensor in terms.items()}
         self.steps = int(saved["steps"])
@@ -295,7 +303,12 @@ class Trainer:
         history, memory = saved.get("history"), saved.get("memory")
         self.observer.history = None if history is None else history.clone()
         self.memory = None if memory is None else memory.clone()
-        self.observation = self.observer.enhanced(self.environments.observation)
+        begun = self.environments.clock != saved[f"{prefix}clock"]
+        if bool(begun.any()):  # a simulator that cannot be saved: nothing is remembered of the episodes it lost
+            self.observation = self.observer.restart(self.environments.observation, begun)
+            self.memory = None if self.memory is None else self.memory * ~begun[..., None, None]
+        else:
+            self.observation = self.observer.enhanced(self.environments.observation)
 
 
 class StepLog:

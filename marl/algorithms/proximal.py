@@ -27,6 +27,9 @@ START_DEVIATION = 0.5
 """Of a continuous policy's actions, which range over -1..1."""
 
 
+DEVIATIONS = (-5.0, 0.5)
+"""Bounds of their logarithm."""
+
 ACTOR, VALUE = 0, 1
 """The optimiser's groups."""
 
@@ -101,7 +104,8 @@ class Proximal(ABC):
         """Of the actor's outputs [P, A, U, L, N]."""
         if self.deviation is None:
             return Categorical.of(out, available)
-        return Gaussian(out, self.deviation.mT[:, :, None, None])
+        # Bounded: the entropy bonus would widen a component that does nothing for ever.
+        return Gaussian(out, self.deviation.clamp(*DEVIATIONS).mT[:, :, None, None])
 
     def _acting(
         self, observation: Tensor, available: Tensor | None, memory: Tensor | None
@@ -177,9 +181,10 @@ class Proximal(ABC):
             self.normaliser.denormalise(x.transpose(0, 1)).transpose(0, 1) for x in (normal, following)
         )
         terminated = rollout.terminated.unsqueeze(-1).expand_as(values)
-        if rollout.active_after is not None:  # who has left for good has no future, though the others go on
-            terminated = terminated | ~rollout.active_after
         done = rollout.done.unsqueeze(-1).expand_as(values)
+        if rollout.active_after is not None:  # who has left for good has no future, though the others go on
+            gone = ~rollout.active_after
+            terminated, done = terminated | gone, done | gone
         advantages = generalised_advantages(
             rollout.reward, values, next_values, terminated, done, config.gamma, config.gae_lambda
         )
@@ -227,7 +232,7 @@ class Proximal(ABC):
         )  # fmt: skip
 
     def _minibatches(self, batch: Batch) -> Iterator[Batch]:
-        """The units shuffled, each member's by its own generator, and cut into equal parts."""
+        """The units shuffled, each member's by its own generator, and cut into nearly equal parts."""
         if self.config.minibatches == 1:
             yield batch
             return

@@ -185,8 +185,11 @@ def _require_sense(spaces: Spaces, config: TrainConfig) -> None:
             "A recurrent network learns to remember nothing from sequences of 1 step: "
             "set sequence higher, for instance to the task's horizon."
         )
-    held = config.replay // config.environments // config.sequence * config.sequence
-    if held < max(config.rollout, config.sequence) or held // config.sequence * config.environments < config.batch:
+    blocks = config.replay // config.environments // config.sequence
+    held = blocks * config.sequence
+    # While rollouts cut a sequence in two, that one cannot be drawn.
+    whole = blocks - (config.rollout % config.sequence > 0)
+    if held < config.rollout or whole * config.environments < config.batch:
         raise UserError(
             f"A replay of {config.replay} steps gives each of {config.environments} environments {held}, too few for "
             f"rollouts of {config.rollout} and batches of {config.batch} sequences of {config.sequence}: raise replay."

@@ -87,14 +87,20 @@ class ExternalEnvironments:
         """Episodes that went down with a process of theirs, and were truncated."""
         self._channel = channel
         self._shape = (len(generators), environments)
-        self._group, records = channel.open(task.layout, self._seeds().flatten().tolist())
+        self._group, records = channel.open(task.layout, self._seeds(range(len(generators))).flatten().tolist())
         self._records = records.copy()
         self._show()
 
-    def _seeds(self) -> NDArray[np.int64]:
-        """[P, E]: for all environments, wanted or not, so that what a member draws depends on nobody else."""
-        draws = [torch.randint(wire.SEEDS, (self._shape[1],), generator=g, device=g.device) for g in self.generators]
-        return torch.stack(draws).cpu().numpy()
+    def _seeds(self, members: Sequence[int]) -> NDArray[np.int64]:
+        """[P, E], drawn by some members for all their environments, zeros for the others: nobody's numbers depend on
+        anybody else's episodes.
+        """
+        seeds = np.zeros(self._shape, dtype=np.int64)
+        for member in members:
+            draws = self.generators[member]
+            drawn = torch.randint(wire.SEEDS, (self._shape[1],), generator=draws, device=draws.device)
+            seeds[member] = drawn.cpu().numpy()
+        return seeds
 
     def step(self, action: Tensor) -> Outcome:
         kind, _ = self.task.layout.action
@@ -117,7 +123,7 @@ class ExternalEnvironments:
         )
 
     def restart(self, where: Tensor) -> None:
-        seeds = self._seeds().reshape(-1)
+        seeds = self._seeds([member for member, ended in enumerate(where.any(1).tolist()) if ended]).reshape(-1)
         which = np.flatnonzero(where.cpu().numpy())
         if not len(which):
             return

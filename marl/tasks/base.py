@@ -144,13 +144,20 @@ class TensorEnvironments:
         return Outcome(reward, terminated, (self.clock >= self.task.card.horizon) & ~terminated)
 
     def restart(self, where: Tensor) -> None:
-        fresh = self.task.reset(self.generators, self.environments)
+        # Only members with an end draw: a member's numbers must not depend on the others' episodes.
+        members = [member for member, ended in enumerate(where.any(1).tolist()) if ended]
+        if not members:
+            return
+        fresh = self.task.reset([self.generators[member] for member in members], self.environments)
         if bool(where.all()):
             self.clock = torch.zeros_like(self.clock)
             self._show(fresh)
             return
         self.clock = torch.where(where, 0, self.clock)
-        self._show({name: _where(where, fresh[name], value) for name, value in self.state.items()})
+        state = {name: value.clone() for name, value in self.state.items()}
+        for name, value in state.items():
+            value[members] = _where(where[members], fresh[name], value[members])
+        self._show(state)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         yield "clock", self.clock

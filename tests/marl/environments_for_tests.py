@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -136,11 +137,21 @@ class Rounds(gymnasium.Env):  # type: ignore[misc]
 
 
 class Faulty(Rounds):
-    """Fails in step 3 while a flag lies there, as its text says; with `once`, the first takes it away."""
+    """Fails in step 3 while a flag lies there, as its text says; with `once`, the first takes it away.
+
+    With the text `reset` it fails there instead. None can be made while `FLAG.broken` exists.
+    """
 
     def __init__(self, flag: str, once: bool = False) -> None:
         super().__init__()
         self.flag, self.once = Path(flag), once
+        if self.flag.with_suffix(".broken").exists():
+            raise RuntimeError("out of cables")
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        if self.flag.exists() and self.flag.read_text() == "reset" and self._how() == "reset":
+            os._exit(5)
+        return super().reset(seed=seed)
 
     def _how(self) -> str:
         """One of several processes takes the flag."""
@@ -163,6 +174,17 @@ class Faulty(Rounds):
                 case "nan":
                     return self._observe(), [float("nan"), 0.0], False, False, {}
         return super().step(action)
+
+
+class Pictured(Uneven):
+    """Its global state is a picture, and it starts a program that outlives it."""
+
+    def __init__(self, note: str) -> None:
+        super().__init__()
+        Path(note).write_text(str(subprocess.Popen(["sleep", "1000"]).pid))
+
+    def state(self) -> Any:
+        return np.zeros((200, 100, 3), np.uint8)
 
 
 class Boundless(Reacher):

@@ -15,19 +15,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
 from marlsmith.marl.config import BranchRequest, EvaluationConfig, TrainConfig
 from marlsmith.marl.evaluation import rollout_random
 from marlsmith.marl.external import wire
+from marlsmith.marl.external.adapt import _Actor
 from marlsmith.marl.external.client import Channel
 from marlsmith.marl.external.launch import EnvironmentServer, Report
 from marlsmith.marl.external.read import absolute
+from marlsmith.marl.external.source import RESERVED
 from marlsmith.marl.external.task import ExternalEnvironments, ExternalTask, reduced
 from marlsmith.marl.external.wire import EnvironmentFault, Kind, Layout, WireError
 from marlsmith.marl.local import LocalExecutor
 from marlsmith.marl.seeding import generator
+from marlsmith.marl.signals.view import COMMON_FIELDS
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.tasks.verify import verify
 from marlsmith.marl.workers.pool import JobFailure
@@ -193,6 +197,14 @@ def test_actions_fill_the_bounds(opened: Callable[..., ExternalEnvironments]) ->
         before = running.observation[..., :2]
         steps(running, value)
         torch.testing.assert_close((running.observation[..., :2] - before)[0, 0, 0], torch.tensor(moved))
+
+
+@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3), st.floats(width=32), st.sampled_from([np.float32, np.float64]))
+def test_an_environment_only_gets_actions_of_its_space(low: float, width: float, value: float, kind: type) -> None:
+    box = spaces.Box(low, low + width, (2,), kind)
+    assert box.contains(_Actor("a", box).action(np.array([value, 1.0, 9.0], np.float32)))
+    some = spaces.Discrete(3, start=2)
+    assert some.contains(_Actor("a", some).action(np.array(int(np.clip(np.nan_to_num(value), -1e9, 1e9)), np.int32)))
 
 
 def test_a_member_has_its_episodes_wherever_it_runs(opened: Callable[..., ExternalEnvironments]) -> None:
@@ -388,6 +400,29 @@ def test_crash_after_crash_ends_the_branch(opened: Callable[..., ExternalEnviron
     assert running.lost == 3
 
 
+def test_a_process_that_does_not_start_again_ends_the_branch_with_its_reason(
+    opened: Callable[..., ExternalEnvironments], tmp_path: Path
+) -> None:
+    card, flag = faulty(tmp_path)
+    running = opened(card)
+    flag.write_text("exit")
+    flag.with_suffix(".broken").touch()
+    with pytest.raises(EnvironmentFault, match=r"^environment: RuntimeError: out of cables$"):
+        steps(running, count=3)
+    report = running.server.report()  # type: ignore[attr-defined]
+    assert report == Report("environment: RuntimeError: out of cables", 1, "environment: it exited with code 7")
+
+
+def test_a_crash_while_episodes_begin_loses_none(opened: Callable[..., ExternalEnvironments], tmp_path: Path) -> None:
+    card, flag = faulty(tmp_path, once=True)
+    training = opened(card)
+    flag.write_text("reset")
+    evaluation = training.task.open([generator(9, "evaluation")], 2)
+    assert not flag.exists()
+    assert not bool(steps(evaluation)[0][2].any())
+    assert bool(steps(training)[0][2].all())
+
+
 def test_a_crash_meanwhile_is_told_to_the_group_that_lost_its_episodes(
     opened: Callable[..., ExternalEnvironments], tmp_path: Path
 ) -> None:
@@ -485,6 +520,13 @@ def gone(pids: list[int], seconds: float = 10.0) -> bool:
     return not any(map(running, pids))
 
 
+def test_a_look_leaves_nothing_running_and_no_picture_as_state(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    card = make_task(f"pettingzoo:environments_for_tests:Pictured?note={note}").card
+    assert card.fields == ()
+    assert gone([int(note.read_text())])
+
+
 def test_hosts_die_with_a_server_that_is_killed(opened: Callable[..., ExternalEnvironments]) -> None:
     running = opened(UNEVEN, hosts=2)
     server: EnvironmentServer = running.server  # type: ignore[attr-defined]
@@ -568,7 +610,8 @@ def test_the_environments_faults_are_not_the_candidates(executor: LocalExecutor,
     assert failed.error.stage == "environment"
     assert failed.error.message == "environment: ValueError: the cable broke"
     designed = Signal(reward=Code(source=SHAPED))
-    assert [failure.stage for failure in executor.check(designed, task, "own")] == ["environment"]
+    with pytest.raises(UserError, match=r"The environment of .* failed: ValueError: the cable broke"):
+        executor.check(designed, task, "own")
     flag.unlink()
     assert executor.train(request(task), NATIVE, tmp_path).error is None
 
@@ -592,6 +635,10 @@ def test_a_worker_cannot_blame_the_environment(
     failed = executor.train(request(UNEVEN), NATIVE, tmp_path)
     assert failed.error is not None
     assert failed.error.stage == "crash"
+
+
+def test_no_field_hides_what_every_state_has() -> None:
+    assert RESERVED.issuperset(COMMON_FIELDS)
 
 
 def test_how_a_score_is_reduced() -> None:

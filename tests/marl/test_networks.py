@@ -320,3 +320,22 @@ def test_a_frozen_group_stays_and_the_others_move_as_ever() -> None:
         same += [torch.equal(now[f"adam.{kind}.0"], held[0][f"adam.{kind}.0"]) for kind in ("mean", "square")]
         assert same == [frozen == 0] * 3
     assert torch.equal(both[None], both[0])
+
+
+def test_what_enters_late_moves_as_if_it_were_new() -> None:
+    """Adam's bias correction counts for each parameter: after 1,000 updates of others, the first step is the rate."""
+    old, late = torch.zeros(1, 1, 3, requires_grad=True), torch.zeros(1, 1, 2, requires_grad=True)
+    optimiser = StackedAdam([[old], [late]], epsilon=1e-8, max_gradient_norm=10.0)
+    for _ in range(1000):
+        optimiser.step(old.sum() + late.sum(), 0.01, frozen=1)
+    assert not bool(late.any())
+    optimiser.step(old.sum() + late.sum(), 0.01)
+    torch.testing.assert_close(late.detach(), torch.full((1, 1, 2), -0.01))
+
+
+def test_the_normaliser_finds_a_small_deviation_beside_a_large_mean() -> None:
+    normaliser = ValueNormaliser.fresh(1, decay=0.9)
+    draws = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        normaliser.update(10_000 + torch.randn(1, 500, generator=draws))
+    assert float(normaliser.moments()[1]) == pytest.approx(1.0, abs=0.05)

@@ -150,7 +150,7 @@ def test_the_columns_of_an_old_signal_are_dropped(kind: Kind, following: Program
     columns = made.observation.shape[-1] - SEEN
     for name, tensor in learned_by(made).items():
         shape = before[name].shape
-        if tensor.dim() < 3 or shape[-2] not in {5, 5 + AGENTS, 5 * AGENTS} or not is_first(name):
+        if tensor.dim() < 2 or shape[-2] not in {5, 5 + AGENTS, 5 * AGENTS} or not is_first(name):
             assert torch.equal(tensor, before[name]), name
             continue
         new = appended(name, tensor, columns)
@@ -196,7 +196,9 @@ def test_the_scale_of_the_returns_is_estimated_anew(kind: Kind) -> None:
     made.switch(SIGNALS["columns"])
     advanced(made, 1)
     own = dict(made.algorithm.tensors())
-    torch.testing.assert_close(own["normaliser.weight"], torch.full((2,), 1 - made.config.value_decay))
+    torch.testing.assert_close(
+        own["normaliser.weight"], torch.full((2,), 1 - made.config.value_decay, dtype=torch.float64)
+    )
     assert bool((own["normaliser.mean"] / own["normaliser.weight"] > 3).all())
 
 

@@ -267,3 +267,20 @@ def test_candidate_code_cannot_write_into_what_the_policy_sees() -> None:
     made = trainer(Signal(observation=Code(source=remembering)))
     assert made.observer.history is not None
     assert torch.equal(made.observer.history[:, :, -1], made.environments.observation)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.sharing == "shared"], ids=str)
+def test_a_member_trains_beside_others_as_it_trains_alone(kind: Kind) -> None:
+    """Episodes end at different times: whose has ended draws a new one, and nobody else."""
+    alone, beside = (advanced(toy(kind, seeds=seeds), 4) for seeds in ((2,), (1, 2)))
+    together = dict(beside.algorithm.tensors())
+    ended = alone.environments.clock
+    assert bool((ended != ended[0, 0]).any()), "the toy's episodes must end at different times"
+    assert torch.equal(ended[0], beside.environments.clock[1])
+    for name, tensor in alone.algorithm.tensors():
+        if name.startswith(("actor", "value.0", "value.e", "agent")):
+            torch.testing.assert_close(
+                together[name][1:], tensor, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
+            )
+    for name, generators in alone.streams.items():
+        assert torch.equal(generators[0].get_state(), beside.streams[name][1].get_state()), name
