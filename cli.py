@@ -235,15 +235,18 @@ def _run_settings(
 
 def _train_config(task: str, algorithm: str, steps: int, device: str, options: list[str] | None) -> TrainConfig:
     """The tuned settings for this task and algorithm, changed as the command line says."""
-    from marlsmith.marl.algorithms import find_algorithm
+    from marlsmith.marl.algorithms import Spaces, find_algorithm
     from marlsmith.marl.devices import checked_device
     from marlsmith.marl.presets import parse_settings, train_config
     from marlsmith.marl.tasks import make_task
 
-    find_algorithm(algorithm)
+    factory = find_algorithm(algorithm)
     changes = {"steps": steps, "device": device, **parse_settings(options or [])}
-    config = train_config(make_task(task).card, algorithm, changes)
+    card = make_task(task).card
+    config = train_config(card, algorithm, changes)
     checked_device(config.device)
+    continuous = card.actions.kind == "continuous"
+    factory.require_sense(Spaces(card.agents, card.observation_size, card.actions.size, continuous), config)
     return config
 
 

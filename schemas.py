@@ -120,7 +120,7 @@ class TaskCard(Record):
     observation: tuple[ObservationPart, ...]
     entities: tuple[Entity, ...] = ()
     target: str | None = Field(None, description="the entity that agents are to reach, where the task is of that kind")
-    goal: str | None = Field(None, description="a field [B, N], the index of each agent's own target, where it has one")
+    goal: str | None = Field(None, description="a field [B, N], the index of each agent's own target; -1 for none")
     reach: float | None = Field(None, gt=0, description="distance at which a target counts as reached")
     collide: float | None = Field(None, gt=0, description="distance of centres below which two agents collide")
     metrics: tuple[Metric, ...]
@@ -268,7 +268,7 @@ class Reach(Term):
 class UniqueCoverage(Term):
     """Share of the targets left with an agent within the threshold; as agent credit, 1 for the one nearest to one.
 
-    In a task with goals a target counts for the agents whose goal it is, and one that is nobody's not at all.
+    In a task with goals the share of agents within the threshold of their own; as agent credit, 1 for each of them.
     """
 
     kind: Literal["unique_coverage"] = "unique_coverage"
@@ -278,7 +278,7 @@ class UniqueCoverage(Term):
 class TeamDistance(Term):
     """Minus the mean, over targets, of the distance of the nearest agent; 0 for a target that is gone.
 
-    In a task with goals a target counts for the agents whose goal it is, and one that is nobody's not at all.
+    In a task with goals the mean, over agents that have one, of the distance to their own.
     """
 
     kind: Literal["team_distance"] = "team_distance"
@@ -288,7 +288,7 @@ class TeamDistance(Term):
 class TeamSuccess(Term):
     """1 while targets are left and each has an agent within the threshold.
 
-    In a task with goals a target counts for the agents whose goal it is, and one that is nobody's not at all.
+    In a task with goals while each agent that has one is within the threshold of its own.
     """
 
     kind: Literal["team_success"] = "team_success"

@@ -165,17 +165,17 @@ def stepping_rows(seconds: float) -> Iterator[tuple[object, ...]]:
 
 
 def training_rows(seconds: float, rate: float) -> Iterator[tuple[object, ...]]:
-    for words, settings, algorithms in (
-        ("JaxMARL's", JAXMARL_PPO, ("ippo", "mappo")),
-        ("JaxMARL's", JAXMARL_Q, ("vdn", "qmix")),
-        ("JaxMARL's, GRU", {**JAXMARL_PPO, "network": "gru"}, ("ippo",)),
-        ("JaxMARL's, GRU", {**JAXMARL_Q, "network": "gru"}, ("qmix",)),
-        ("BenchMARL's", BENCHMARL_PPO, ("ippo", "mappo")),
-        ("BenchMARL's", BENCHMARL_Q, ("qmix",)),
-        ("our presets", DEFAULTS, ("mappo", "ippo", "vdn", "qmix")),
+    for words, settings, algorithms, counts in (
+        ("JaxMARL's", JAXMARL_PPO, ("ippo", "mappo"), (1, 4, 8)),
+        ("JaxMARL's", JAXMARL_Q, ("vdn", "qmix"), (1, 4, 8)),
+        ("JaxMARL's, GRU", {**JAXMARL_PPO, "network": "gru"}, ("ippo",), (4,)),
+        ("JaxMARL's, GRU", {**JAXMARL_Q, "network": "gru"}, ("qmix",), (4,)),
+        ("BenchMARL's", BENCHMARL_PPO, ("ippo", "mappo"), (1, 4)),
+        ("BenchMARL's", BENCHMARL_Q, ("qmix",), (1, 4)),
+        ("our presets", DEFAULTS, ("mappo", "ippo", "vdn", "qmix"), (4,)),
     ):
         for name in algorithms:
-            for seeds in (1, 4, 8):
+            for seeds in counts:
                 job = Training(name, seeds, settings=settings)
                 alone, together = speed(job, 1, seconds), speed(job, CORES, seconds)
                 yield name, words, seeds, alone, together, f"{alone * job.flops() / rate:.0%}"

@@ -19,7 +19,8 @@ def behaviour(episodes: Episodes, card: TaskCard) -> dict[str, float]:
     """Means over members, episodes, and where it fits agents and steps. Lengths in the task's unit.
 
     Only what happened while an episode ran counts. In a task with goals a target counts for the agents whose
-    goal it is, and one that is nobody's not at all; targets that are gone are no targets.
+    goal it is, one that is nobody's not at all, and neither an agent that has none (-1); targets that are gone
+    are no targets.
     """
     ran = episodes.alive.float()
     found = {
@@ -74,8 +75,10 @@ def _pursuit(episodes: Episodes, card: TaskCard) -> dict[str, Tensor]:
     missed = (closest >= card.reach) & (closest < 2 * card.reach)
     # A target that is gone was not left: it was served.
     abandoned = (closest < card.reach) & left & (of_target >= card.reach)
+    aims = torch.ones_like(of_agent) if card.goal is None else (_pick(state[card.goal], ended) >= 0).float()
+    nearest_end = _finite(of_agent).sum() / aims.sum().clamp(min=1)
     found = {
-        "distance_nearest_end" if card.goal is None else "distance_own_end": _finite(of_agent).mean(),
+        "distance_nearest_end" if card.goal is None else "distance_own_end": nearest_end,
         "distance_target_end": _finite(of_target).sum() / left.sum().clamp(min=1)
         if card.goal is not None
         else _finite(of_target).mean(),
@@ -145,7 +148,8 @@ def _messages(episodes: Episodes, card: TaskCard) -> dict[str, Tensor]:
     said = [words[..., agent, :].flatten(0, -2) for agent in speakers]  # each [B, W]
     found = {"message_entropy": torch.stack([_entropy(w.sum(0)) for w in said]).mean() / _largest(words.shape[-1])}
     if card.goal is not None and card.target is not None and (m := card.entity(card.target).count) > 1:
-        goals = torch.nn.functional.one_hot(episodes.state[card.goal][1:].long(), m).float()
+        # An agent without a goal (-1) is a row of zeros, which tells nothing.
+        goals = torch.nn.functional.one_hot(episodes.state[card.goal][1:].long() + 1, m + 1)[..., 1:].float()
         told = [torch.stack([_information(w, g.flatten(0, -2)) for g in goals.unbind(-2)]).amax() for w in said]
         found["message_information"] = torch.stack(told).mean() / _largest(min(m, words.shape[-1]))
     return found

@@ -44,8 +44,17 @@ particle tasks have `TrainConfig`'s own defaults, which come from the same sweep
 ELSEWHERE: dict[str, dict[str, Any]] = {name: {**REPLAY, "gamma": 0.97} for name in ("vdn", "qmix")}
 """By algorithm, for tasks of no family above: not tuned there, but no rollout is followed by too few updates."""
 
-RECURRENT_SEQUENCE = 25
-"""Steps of a replayed sequence for a recurrent network that is told nothing else."""
+EPISODE = 25
+RECURRENT = {"rollout": EPISODE, "sequence": EPISODE, "updates": 4, "batch": 32}
+"""For a recurrent network that learns from replay: whole sequences are many steps, so there are fewer of them."""
+
+OF_POLICIES = {"gae_lambda", "epochs", "minibatches", "clip", "entropy", "value_clip", "value_decay", "huber"}
+OF_VALUES = {
+    "replay", "updates", "batch", "sequence", "epsilon_start", "epsilon_end", "epsilon_share", "target_rate", "double",
+    "mixer",
+}  # fmt: skip
+UNUSED = {"mappo": OF_VALUES, "ippo": OF_VALUES, "vdn": OF_POLICIES | {"mixer"}, "qmix": OF_POLICIES}
+"""Settings that an algorithm does not read: to change one would change nothing, without a word."""
 
 
 def train_config(card: TaskCard, algorithm: str, changes: Mapping[str, object] | None = None) -> TrainConfig:
@@ -55,11 +64,15 @@ def train_config(card: TaskCard, algorithm: str, changes: Mapping[str, object] |
     """
     family = card.name.partition("/")[0]
     wanted = dict(changes or {})
-    settings = {**PRESETS.get((family, algorithm), ELSEWHERE.get(algorithm, {})), **wanted, "algorithm": algorithm}
-    if settings.get("network") == "gru" and "sequence" not in wanted:
-        settings["sequence"] = min(RECURRENT_SEQUENCE, card.horizon)
+    for name in wanted:
+        if name in UNUSED.get(algorithm, set()):
+            raise UserError(f"{algorithm} does not use the setting {name}: leave it out.")
+    preset = PRESETS.get((family, algorithm), ELSEWHERE.get(algorithm, {}))
+    if wanted.get("network") == "gru" and algorithm in {"vdn", "qmix"}:
+        length = min(EPISODE, card.horizon)
+        preset = {**preset, **RECURRENT, "rollout": length, "sequence": length}
     try:
-        return TrainConfig.model_validate(settings)
+        config = TrainConfig.model_validate({**preset, **wanted, "algorithm": algorithm})
     except ValidationError as error:
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"]))
@@ -67,6 +80,11 @@ def train_config(card: TaskCard, algorithm: str, changes: Mapping[str, object] |
             known = ", ".join(sorted(set(TrainConfig.model_fields) - {"algorithm", "steps"}))
             raise UserError(f"A training has no setting {name!r}; it has {known}.") from None
         raise UserError(f"The training's setting {name} = {fault['input']!r}: {fault['msg'].lower()}.") from None
+    if config.sequence > card.horizon:
+        raise UserError(
+            f"sequence = {config.sequence}: episodes of {card.name} have {card.horizon} steps, so no more than that."
+        )
+    return config
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, object]:
@@ -76,6 +94,8 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, object]:
         key, equals, value = pair.partition("=")
         if not key or not equals:
             raise UserError(f"{pair!r} is no setting of a training: write KEY=VALUE.")
+        if key in {"algorithm", "steps", "device"}:
+            raise UserError(f"{key} has an option of its own: write --{key} {value}.")
         try:
             settings[key] = json.loads(value)
         except ValueError:

@@ -81,7 +81,11 @@ def paired_gain(candidate_scores: Sequence[float], control_scores: Sequence[floa
     differences = np.asarray(candidate_scores, dtype=np.float64) - np.asarray(control_scores, dtype=np.float64)
     mean = float(differences.mean())
     if np.ptp(differences) == 0:
-        return PairedGain(mean, (mean, mean), mean, 0.0 if mean > 0 else 1.0)
+        # No spread to judge by: the sign test does, so that two equal differences are no proof and five are.
+        p_value = 0.5 ** len(differences) if mean > 0 else 1.0
+        proven = p_value <= level
+        interval = (mean, mean) if proven else (min(mean, 0.0), max(mean, 0.0))
+        return PairedGain(mean, interval, mean if proven else min(mean, 0.0), p_value)
     test = stats.ttest_1samp(differences, 0.0, alternative="greater")
     error = float(stats.sem(differences))
     freedom = len(differences) - 1

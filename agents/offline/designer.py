@@ -99,11 +99,13 @@ def _first_words(rule: Assignment, card: TaskCard) -> str:
     if card.target is None:
         return "A first design without targets: what agents observe of one another and of themselves."
     sense = {
-        "nearest": "every agent goes for the target nearest to it: simple, but two may choose the same one",
+        "nearest": "every agent goes for the target nearest to it: simple",
         "optimal": "targets are shared out so that the total way is least: no two agents want the same one",
         "own": "agent i takes target i: never an overlap, at the price of longer ways",
         "together": "all go for the target with the least summed way: what one cannot do alone they do together",
     }
+    if card.agents > 1 and card.has_rule("optimal"):  # there could be a target for each
+        sense["nearest"] += ", but two may choose the same one"
     if card.goal is not None:
         sense["own"] = "every agent goes for the target that the task gives it"
     return f"A first design around the {rule} assignment: {sense[rule]}."

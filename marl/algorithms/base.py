@@ -106,4 +106,9 @@ class Algorithm(Protocol):
 
 
 class AlgorithmFactory(Protocol):
+    @staticmethod
+    def require_sense(spaces: Spaces, config: TrainConfig) -> None:
+        """Raises UserError where these settings cannot work for such a task."""
+        ...
+
     def __call__(self, spaces: Spaces, config: TrainConfig, generators: Sequence[torch.Generator]) -> Algorithm: ...

@@ -22,6 +22,7 @@ from marlsmith.marl.networks import AgentNetwork
 from marlsmith.marl.normaliser import ValueNormaliser
 from marlsmith.marl.optimiser import StackedAdam
 from marlsmith.marl.returns import generalised_advantages
+from marlsmith.schemas import UserError
 
 START_DEVIATION = 0.5
 """Of a continuous policy's actions, which range over -1..1."""
@@ -29,6 +30,9 @@ START_DEVIATION = 0.5
 
 DEVIATIONS = (-5.0, 0.5)
 """Bounds of their logarithm."""
+
+MOST_MINIBATCHES = 4
+"""So many may always be asked for, and are made fewer where a rollout has fewer parts."""
 
 ACTOR, VALUE = 0, 1
 """The optimiser's groups."""
@@ -64,6 +68,7 @@ class Proximal(ABC):
     """An actor and a value network; the subclass says what the value network sees."""
 
     def __init__(self, spaces: Spaces, config: TrainConfig, generators: Sequence[torch.Generator]) -> None:
+        self.require_sense(spaces, config)
         self.spaces = spaces
         self.config = config
         self.rollout_steps = config.rollout
@@ -82,6 +87,16 @@ class Proximal(ABC):
         self.optimiser = StackedAdam([acting, self.value.parameters()], config.adam_epsilon, config.max_gradient_norm)
         self.value_memory = self.value.fresh_memory(config.environments)
         self.value_only = torch.zeros((), dtype=torch.int64)
+
+    @staticmethod
+    def require_sense(spaces: Spaces, config: TrainConfig) -> None:
+        """Raises UserError where a rollout cannot be cut into the minibatches asked for."""
+        units = config.environments * (1 if config.network == "gru" else config.rollout)
+        if config.minibatches > max(units, MOST_MINIBATCHES):
+            raise UserError(
+                f"minibatches = {config.minibatches}: a rollout of {config.environments} environments has {units} "
+                "parts to share out; lower it."
+            )
 
     @abstractmethod
     def value_network(self) -> AgentNetwork:

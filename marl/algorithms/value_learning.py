@@ -30,7 +30,7 @@ class ValueLearning:
     def __init__(
         self, spaces: Spaces, config: TrainConfig, generators: Sequence[torch.Generator], mixer: Mixer
     ) -> None:
-        _require_sense(spaces, config)
+        self.require_sense(spaces, config)
         self.spaces = spaces
         self.config = config
         self.rollout_steps = config.rollout
@@ -53,6 +53,10 @@ class ValueLearning:
             spaces.observation,
             config.sequence,
         )
+
+    @staticmethod
+    def require_sense(spaces: Spaces, config: TrainConfig) -> None:
+        _require_sense(spaces, config)
 
     # ------------------------------------------------------------ acting
 
@@ -176,6 +180,7 @@ class ValueLearning:
 
 
 def _require_sense(spaces: Spaces, config: TrainConfig) -> None:
+    """Raises UserError where nothing could be learned."""
     if spaces.continuous:
         raise UserError(
             f"{config.algorithm} needs discrete actions, and this task's are continuous: use mappo or ippo."
@@ -193,6 +198,12 @@ def _require_sense(spaces: Spaces, config: TrainConfig) -> None:
         raise UserError(
             f"A replay of {config.replay} steps gives each of {config.environments} environments {held}, too few for "
             f"rollouts of {config.rollout} and batches of {config.batch} sequences of {config.sequence}: raise replay."
+        )
+    first = -(-config.batch // config.environments) * config.sequence * config.environments
+    if first > config.steps:
+        raise UserError(
+            f"{config.algorithm} learns nothing in {config.steps} steps: its first batch of {config.batch} sequences "
+            f"of {config.sequence} is full after {first}; raise steps, or lower batch."
         )
 
 

@@ -256,10 +256,13 @@ def parse(source: str) -> ast.Module:
     return tree
 
 
-def check_source(source: str, state_fields: frozenset[str]) -> ast.Module:
-    """The tree of code in which everything is allowed. Raises SignalError with up to five problems."""
+def check_source(source: str, state_fields: frozenset[str], task: str = "the task") -> ast.Module:
+    """The tree of code in which everything is allowed. Raises SignalError with up to five problems.
+
+    `state_fields` are what `state` has in the task that `task` names.
+    """
     tree = parse(source)
-    problems = _Check(tree, state_fields).problems
+    problems = _Check(tree, state_fields, task).problems
     if not source.isascii():
         problems.update(((line, name), "use ASCII letters outside text") for line, name in _foreign_names(source))
     if problems:
@@ -271,6 +274,14 @@ def check_source(source: str, state_fields: frozenset[str]) -> ast.Module:
 
 def _sentence(line: int, what: str, remedy: Remedy) -> str:
     return f"line {line}: {what} is not allowed: {remedy if isinstance(remedy, str) else remedy()}"
+
+
+def _is_state(node: ast.expr) -> bool:
+    """Whether this is `state` or `state.prev`, by name."""
+    match node:
+        case ast.Name(id="state") | ast.Attribute(value=ast.Name(id="state"), attr="prev"):
+            return True
+    return False
 
 
 def defined_functions(tree: ast.Module) -> dict[str, int]:
@@ -319,10 +330,11 @@ def _foreign_names(source: str) -> Iterator[tuple[int, str]]:
 class _Check:
     """One pass over all nodes, without recursion. A problem is a line and a sentence."""
 
-    def __init__(self, tree: ast.Module, state_fields: frozenset[str]) -> None:
+    def __init__(self, tree: ast.Module, state_fields: frozenset[str], task: str) -> None:
         self.problems: dict[tuple[int, str], Remedy] = {}
         self._attributes = ATTRIBUTES | state_fields
         self._fields = state_fields
+        self._task = task
         self._nodes = list(ast.walk(tree))
         self._aliases: dict[str, str] = {}  # name -> dotted path
         self._bound: set[str] = set()
@@ -437,7 +449,7 @@ class _Check:
             self._settled.add(id(root))
             rest = self._follow(self._aliases[root.id], chain)
         for step in rest:
-            self._check_attribute(step, step.attr)
+            self._check_attribute(step, step.value, step.attr)
 
     def _follow(self, path: str, chain: list[ast.Attribute]) -> list[ast.Attribute]:
         """Walk from a module to what the chain names in it; the attributes beyond that."""
@@ -462,7 +474,7 @@ class _Check:
             remedy = _closest(name, siblings, "only pure functions of tensors and numbers are")
         self._refuse(node, path, PATH_REMEDIES.get(path, remedy))
 
-    def _check_attribute(self, node: ast.AST, name: str) -> None:
+    def _check_attribute(self, node: ast.AST, owner: ast.expr, name: str) -> None:
         if name in self._attributes:
             return
         remedy: Remedy
@@ -475,7 +487,12 @@ class _Check:
             remedy = ATTRIBUTE_REMEDIES[name]
         else:
             fields = ", ".join(sorted(self._fields)) or "none"
-            remedy = _closest(name, self._attributes, f"use tensor methods, or state's fields: {fields}")
+            # What only LERO's world objects have is no guess: the code that is checked here reads a state.
+            if _is_state(owner):
+                remedy = _closest(name, self._fields, f"{self._task} has no state.{name}; it has {fields}")
+            else:
+                known = self._attributes - (_words(WORLD_ATTRIBUTES) - self._fields)
+                remedy = _closest(name, known, f"use tensor methods, or state's fields: {fields}")
         self._refuse(node, f".{name}", remedy)
 
     # -- the other nodes with a condition
@@ -485,10 +502,10 @@ class _Check:
             case ast.Call(func=ast.Name(id=name) as function) if name in NAME_READERS:
                 self._settled.add(id(function))
                 match node:
-                    case ast.Call(args=[_, ast.Constant(value=str(attribute)), *rest], keywords=[]) if len(
+                    case ast.Call(args=[owner, ast.Constant(value=str(attribute)), *rest], keywords=[]) if len(
                         rest
                     ) <= 1 and not any(isinstance(item, ast.Starred) for item in node.args):
-                        self._check_attribute(node, attribute)
+                        self._check_attribute(node, owner, attribute)
                     case _:
                         self._refuse(node, f"{name} of a computed name", f'write {name}(x, "field")')
             case ast.Call(func=ast.Name() | ast.Attribute() as function) if self._path(function) in TYPES_ONLY:

@@ -260,13 +260,16 @@ def _term(term: AnyTerm, card: TaskCard, helpers: dict[str, str]) -> str:
             return _team_term(term, card, helpers)
     distance = _to_targets(card, term.kind, helpers)
     if term.assignment == "own" and card.goal is not None:
-        target = f"state.{card.goal}"
+        target, has = f"state.{card.goal}.clamp(min=0)", f"(state.{card.goal} >= 0)"
         helpers.setdefault("pick", PICK)
     else:
-        target = f"{_assignment(term.assignment, card, helpers)}(distance)"
+        target, has = f"{_assignment(term.assignment, card, helpers)}(distance)", ""
+    # A goal of -1 is none: such an agent's value is 0.
+    times_has = f" * {has}  # 0 for who has no goal" if has else ""
     if term.kind == "progress":
         before = distance.replace("state.", "state.prev.").replace("distance =", "before =")
         nearer = _guarded("pick(before, target) - pick(distance, target)", card.vanishes, helpers)
+        nearer = f"({nearer}){times_has}" if has else nearer
         return f"{distance}\n{before}\ntarget = {target}\nreturn {nearer}"
     remaining = f"pick(distance, {target})"
     if term.kind == "approach":
@@ -275,26 +278,22 @@ def _term(term: AnyTerm, card: TaskCard, helpers: dict[str, str]) -> str:
             "squared": "-remaining.square()",
             "exponential": f"torch.exp(-remaining / {term.scale!r})",
         }
-        return f"{distance}\nremaining = {_guarded(remaining, card.vanishes, helpers)}\nreturn {forms[term.form]}"
+        return f"{distance}\nremaining = {_guarded(remaining, card.vanishes, helpers)}\nreturn {forms[term.form]}{times_has}"
     within = f"{distance}\nremaining = {remaining}\n"
     if term.kind == "reach":
-        return f"{within}return (remaining < {term.threshold!r}).float()"
+        return f"{within}return (remaining < {term.threshold!r}).float(){times_has}"
     velocity = card.entity("agent").velocity
     if velocity is None:
         raise SignalError(f"slow_near_target needs velocities, which {card.name} has not: use another term")
     speed = f"speed = state.{velocity}.norm(dim=-1)\n"
-    return f"{within}{speed}return -speed * (remaining < {term.threshold!r})"
+    return f"{within}{speed}return -speed * (remaining < {term.threshold!r}){times_has}"
 
 
 def _team_term(term: UniqueCoverage | TeamDistance | TeamSuccess, card: TaskCard, helpers: dict[str, str]) -> str:
-    """Terms over targets. Where targets vanish or are somebody's own, `left` are those that count."""
+    """Terms over targets, or over agents where each has a goal. Where targets vanish, `left` are those that count."""
     lines = [_to_targets(card, term.kind, helpers)]
     if card.goal is not None:
-        targets = card.entity(_target(card, term.kind)).count
-        lines += [
-            f"mine = state.{card.goal}.unsqueeze(-1) == torch.arange({targets})  # [B, N, M]",
-            "distance = torch.where(mine, distance, torch.inf)  # a target counts for those whose goal it is",
-        ]
+        return "\n".join([*lines, *_over_goals(term, card.goal, helpers)])
     if term.kind == "unique_coverage" and term.credit == "agent":
         return "\n".join([
             *lines,
@@ -302,7 +301,7 @@ def _team_term(term: UniqueCoverage | TeamDistance | TeamSuccess, card: TaskCard
             f"return (closest & (distance < {term.threshold!r})).any(-1).float()",
         ])  # fmt: skip
     lines.append("closest = distance.amin(-2)")
-    if card.goal is None and not card.vanishes:
+    if not card.vanishes:
         match term.kind:
             case "unique_coverage":
                 lines.append(f"return (closest < {term.threshold!r}).float().mean(-1)")
@@ -318,15 +317,38 @@ def _team_term(term: UniqueCoverage | TeamDistance | TeamSuccess, card: TaskCard
                 f"return (closest < {term.threshold!r}).float().sum(-1) / left.sum(-1).clamp(min=1)",
             ]
         case "team_distance":
-            total = f"-{_guarded('closest', True, helpers)}"
-            mean = ".mean(-1)" if card.goal is None else ".sum(-1) / mine.any(-2).float().sum(-1)"
-            lines.append(f"return {total}{mean}")
+            lines.append(f"return -{_guarded('closest', True, helpers)}.mean(-1)")
         case "team_success":
             lines += [
                 "left = closest.isfinite()",
                 f"return (((closest < {term.threshold!r}) | ~left).all(-1) & left.any(-1)).float()",
             ]
     return "\n".join(lines)
+
+
+def _over_goals(term: UniqueCoverage | TeamDistance | TeamSuccess, goal: str, helpers: dict[str, str]) -> list[str]:
+    """Each agent counts with its own goal, whoever else shares it; one that has none (-1) counts not at all."""
+    helpers.setdefault("pick", PICK)
+    lines = [
+        f"has = state.{goal} >= 0",
+        f"mine = torch.where(has, pick(distance, state.{goal}.clamp(min=0)), torch.inf)  # [B, N], to its own goal",
+    ]
+    match term:
+        case UniqueCoverage(credit="agent"):
+            lines.append(f"return (mine < {term.threshold!r}).float()")
+        case UniqueCoverage():
+            lines += [
+                "left = mine.isfinite().float()",
+                f"return (mine < {term.threshold!r}).float().sum(-1) / left.sum(-1).clamp(min=1)",
+            ]
+        case TeamDistance():
+            lines.append(f"return -{_guarded('mine', True, helpers)}.sum(-1) / has.float().sum(-1).clamp(min=1)")
+        case TeamSuccess():
+            lines += [
+                "left = mine.isfinite()",
+                f"return (((mine < {term.threshold!r}) | ~left).all(-1) & left.any(-1)).float()",
+            ]
+    return lines
 
 
 def _to_targets(card: TaskCard, kind: str, helpers: dict[str, str]) -> str:
@@ -485,7 +507,12 @@ class _Columns:
         card, part = self.card, self.card.goal_part(self.scope)
         if part is None:
             shared = card.goal_part("team") is not None
-            remedy = "use 'nearest'" + (", or scope 'team', where the partner's observation shows it" if shared else "")
+            remedy = "use 'nearest'"
+            if shared:
+                remedy += (
+                    ', or set "scope": "team" in the configuration (and allow --scope team), where the partner\'s '
+                    "observation shows it"
+                )
             raise SignalError(
                 f"feature {self.feature.kind} with assignment 'own': agents of {card.name} do not observe their own "
                 f"goal: {remedy}"

@@ -79,8 +79,11 @@ def offsets(landmarks: Tensor, position: Tensor) -> Tensor:
 
 
 def own_target(landmarks: Tensor, goal: Tensor) -> Tensor:
-    """The landmark [..., N, 2] that each agent must reach, of landmarks [..., M, 2] by index [..., N]."""
-    return landmarks.gather(-2, goal.unsqueeze(-1).expand(*goal.shape, 2))
+    """The landmark [..., N, 2] that each agent must reach, of landmarks [..., M, 2] by index [..., N].
+
+    Where the index is -1, for none, it is the first landmark: not to be used.
+    """
+    return landmarks.gather(-2, goal.clamp(min=0).unsqueeze(-1).expand(*goal.shape, 2))
 
 
 # ---------------------------------------------------------------- draws

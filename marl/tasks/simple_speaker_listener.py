@@ -31,7 +31,8 @@ The native reward of both agents in every step is minus the squared distance of 
 class SimpleSpeakerListener(mpe.TargetTask):
     """State: `agent_pos`, `agent_vel` [P, E, 2, 2], `landmark_pos` [P, E, 3, 2], `message` [P, E, 2, 3], `goal`.
 
-    Agent 0 is the speaker, agent 1 the listener. `goal` int64 [P, E, 2] is the listener's landmark, for both.
+    Agent 0 is the speaker, agent 1 the listener. `goal` int64 [P, E, 2] is the listener's landmark, and -1
+    for the speaker, which has none.
     Everything else is float64 whatever `dtype` says of observations and rewards.
     """
 
@@ -63,7 +64,7 @@ class SimpleSpeakerListener(mpe.TargetTask):
             "agent_vel": torch.zeros_like(agents),
             "landmark_pos": landmarks,
             "message": points.new_zeros(*agents.shape[:-1], WORDS),
-            "goal": goal.repeat(1, 1, AGENTS),
+            "goal": torch.cat((torch.full_like(goal, -1), goal), -1),
         }
 
     def step(self, state: State, action: Tensor) -> tuple[State, Tensor, Tensor]:
@@ -80,7 +81,7 @@ class SimpleSpeakerListener(mpe.TargetTask):
         return following, reward.to(self.dtype), torch.zeros(action.shape[:-1], dtype=torch.bool)
 
     def observe(self, state: State) -> Tensor:
-        told = self._colours[state["goal"][..., SPEAKER]]
+        told = self._colours[state["goal"][..., LISTENER]]
         seen = mpe.offsets(state["landmark_pos"], state["agent_pos"])[..., LISTENER, :]
         heard = torch.cat((state["agent_vel"][..., LISTENER, :], seen, state["message"][..., SPEAKER, :]), -1)
         return torch.stack((pad(told, (0, OBSERVATION_SIZE - LANDMARKS)), heard), -2).to(self.dtype)
@@ -118,8 +119,8 @@ def task_card() -> TaskCard:
                 name="goal",
                 shape="[B, N] int64",
                 unit="none",
-                meaning="index of the landmark that the listener must reach, for both agents; only the speaker "
-                "observes it",
+                meaning="index of the landmark that the listener must reach, which only the speaker observes; -1 for "
+                "the speaker, which has no goal",
             ),
         ),
         observation=(

@@ -52,7 +52,7 @@ def _shown(when: str, card: TaskCard, environments: Environments) -> None:
         goal, count = state[card.goal], card.entity(card.target).count
         _agree(f"{card.goal} after {when}", "shape", tuple(goal.shape), team)
         _agree(f"{card.goal} after {when}", "type", goal.dtype, torch.int64)
-        _agree(f"{card.goal} after {when}", f"all in 0..{count - 1}", bool(((goal >= 0) & (goal < count)).all()), True)
+        _agree(f"{card.goal} after {when}", f"all in -1..{count - 1}", bool(((goal >= -1) & (goal < count)).all()), True)
 
 
 def _may(when: str, card: TaskCard, available: Tensor | None) -> None:

@@ -173,10 +173,26 @@ def test_scores_are_paired_by_seed() -> None:
     assert paired_gain(control + np.array([1.0, 1.1, 0.9, 1.0]), control[::-1], 0.05).lower_bound < 0
 
 
-@pytest.mark.parametrize(("shift", "p_value"), [(0.5, 0.0), (0.0, 1.0), (-0.5, 1.0)])
-def test_a_gain_without_spread_is_certain(shift: float, p_value: float) -> None:
-    gain = paired_gain((1 + shift, 2 + shift, 4 + shift), (1.0, 2.0, 4.0), 0.05)
-    assert (gain.mean, gain.interval, gain.lower_bound, gain.p_value) == (shift, (shift, shift), shift, p_value)
+@pytest.mark.parametrize(
+    ("shift", "count", "lower_bound", "interval", "p_value"),
+    [
+        (0.5, 5, 0.5, (0.5, 0.5), 1 / 32),
+        (0.5, 4, 0.0, (0.0, 0.5), 1 / 16),
+        (0.02, 2, 0.0, (0.0, 0.02), 1 / 4),
+        (0.0, 5, 0.0, (0.0, 0.0), 1.0),
+        (-0.5, 5, -0.5, (-0.5, 0.0), 1.0),
+    ],
+)
+def test_a_gain_without_spread_is_judged_by_its_signs(
+    shift: float, count: int, lower_bound: float, interval: tuple[float, float], p_value: float
+) -> None:
+    """Two equal differences are no proof, five are: half to the power of their number, below the level or not."""
+    control = [float(2**n) for n in range(count)]
+    gain = paired_gain([score + shift for score in control], control, 0.05)
+    assert gain.mean == pytest.approx(shift)
+    assert gain.lower_bound == pytest.approx(lower_bound)
+    assert gain.interval == pytest.approx(interval)
+    assert gain.p_value == p_value
 
 
 def test_scores_that_cannot_be_paired_are_refused() -> None:
