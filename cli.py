@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from marlsmith.graph.run_directory import RunDirectory
     from marlsmith.graph.trace import Event
     from marlsmith.marl.config import TrainConfig
+    from marlsmith.marl.tasks import Task as MadeTask
     from marlsmith.schemas import Evaluation, Signal, TaskCard
 
 USAGE, WAITING, PAUSED, KILLED = 2, 10, 75, 130
@@ -159,6 +160,7 @@ def run(
             {name: value for name, value in overrides.items() if value is not None},
         )  # fmt: skip
         _preflight(settings)
+        _verify_external(task)
         path = out or _default_directory(task, method)
 
         def events(stop: Stop) -> Iterator[Event]:
@@ -278,6 +280,31 @@ def _reference(task: str, options: list[str] | None) -> str:
     return absolute(with_options(task, options or []))
 
 
+def _verify_external(task: str) -> None:
+    """Refuses an environment of others that fails at once or contradicts its card, before anything is written.
+
+    Tasks of this package are compared with their cards by its tests.
+    """
+    from marlsmith.marl.tasks.reference import TaskReference, is_external
+
+    if is_external(TaskReference.parse(task).name):
+        from marlsmith.marl.tasks.verify import verify_steps
+
+        _compare(task, verify_steps)
+
+
+def _compare(task: str, verify: Callable[[MadeTask], None]) -> None:
+    """Compares a task with its card; a fault of its environment is the user's to mend."""
+    from marlsmith.marl.external.wire import EnvironmentFault
+    from marlsmith.marl.tasks import make_task
+    from marlsmith.schemas import UserError
+
+    try:
+        verify(make_task(task))
+    except EnvironmentFault as fault:
+        raise UserError(f"The environment of {task} failed: {fault}. Mend it and try again.") from None
+
+
 def _preflight(settings: RunSettings) -> None:
     """Asks every role for a sign of life before anything is written."""
     from marlsmith.agents.make import OFFLINE, make_roles
@@ -392,11 +419,14 @@ def tasks(
     with _explained():
         from marlsmith.marl.tasks import TASKS, make_task
         from marlsmith.marl.tasks.verify import verify
+        from marlsmith.schemas import UserError
 
-        chosen = [make_task(each) for each in ([_reference(name, task_option)] if name else TASKS)]
+        if task_option and not name:
+            raise UserError("--task-option is of one task: write marlsmith tasks NAME --task-option KEY=VALUE")
+        chosen = [_reference(name, task_option)] if name else list(TASKS)
         if name:
-            verify(chosen[0])
-        cards = [task.card for task in chosen]
+            _compare(chosen[0], verify)
+        cards = [make_task(each).card for each in chosen]
         if as_json:
             for card in cards:
                 print(card.model_dump_json())
@@ -492,10 +522,13 @@ def train(
         card = make_task(task).card
         config = _train_config(task, algorithm, steps, device, train_option)
         designed = NATIVE if signal_file is None else _read_signal(signal_file)
+        _verify_external(task)
         evaluation = _train(
             designed, signal_file, task, config, _known_scope(scope), range(seed, seed + seeds), episodes,
             branch_seconds, out, plain or as_json,
         )  # fmt: skip
+        for warning in evaluation.warnings:
+            print(f"marlsmith: warning: {warning}", file=sys.stderr)
         if as_json:
             print(_train_json(evaluation))
             return
@@ -622,6 +655,7 @@ def check(
         make_task(task)
         allowed = _known_scope(scope)
         texts = {file: _read_text(file) for file in files}
+        _verify_external(task)
         executor = LocalExecutor(_cores())
         accepted = True
         try:

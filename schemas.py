@@ -268,7 +268,7 @@ class Reach(Term):
 class UniqueCoverage(Term):
     """Share of the targets left with an agent within the threshold; as agent credit, 1 for the one nearest to one.
 
-    In a task with goals the share of agents within the threshold of their own; as agent credit, 1 for each of them.
+    In a task with goals: share of agents within the threshold of their own goal; as agent credit, 1 for each of them.
     """
 
     kind: Literal["unique_coverage"] = "unique_coverage"
@@ -278,7 +278,7 @@ class UniqueCoverage(Term):
 class TeamDistance(Term):
     """Minus the mean, over targets, of the distance of the nearest agent; 0 for a target that is gone.
 
-    In a task with goals the mean, over agents that have one, of the distance to their own.
+    In a task with goals: minus the mean, over agents that have a goal, of the distance to their own.
     """
 
     kind: Literal["team_distance"] = "team_distance"
@@ -288,7 +288,7 @@ class TeamDistance(Term):
 class TeamSuccess(Term):
     """1 while targets are left and each has an agent within the threshold.
 
-    In a task with goals while each agent that has one is within the threshold of its own.
+    In a task with goals: 1 while each agent that has a goal is within the threshold of its own.
     """
 
     kind: Literal["team_success"] = "team_success"

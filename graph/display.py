@@ -130,6 +130,8 @@ class Story:
             interval = _interval(evaluation.interval)
             said = f"{event['branch']} scores {evaluation.score:.3f} {interval} after {evaluation.seconds:.1f} s"
             yield _says("tool", said)
+        for warning in evaluation.warnings:
+            yield _says("warning", f"{event['branch']}: {warning}", style="yellow")
 
     def _judged(self, event: Event) -> Iterable[RenderableType]:
         verdict = Verdict.model_validate(event["verdict"])

@@ -81,8 +81,7 @@ class LocalExecutor:
             self._run("check", arguments, limits, made)
         except JobFailure as failure:
             if failure.stage == "environment":  # not the candidate's fault: no repair of it would help
-                reason = str(failure).removeprefix("environment: ")
-                raise UserError(f"The environment of {task} failed: {reason}. Mend it and try again.") from None
+                raise UserError(f"The environment of {task} failed: {failure}. Mend it and try again.") from None
             looped = failure.stage == "timeout" and not isinstance(made, ExternalTask)
             remedy = ": it may loop for ever; vectorise it" if looped else ""
             return [Failure(stage=failure.stage, message=f"{failure}{remedy}")]
@@ -113,7 +112,8 @@ class LocalExecutor:
         }
         arguments = {"request": plain(request), "signal": plain(signal)}
         try:
-            result, report = self._run("train", arguments, self.train_limits, task, on_progress)
+            limits = replace(self.train_limits, accelerator=request.train.device != "cpu")
+            result, report = self._run("train", arguments, limits, task, on_progress)
             reply = _TrainReply.model_validate(result.value)
             evaluation = _evaluation(request, reply, task.card, _warnings(report))
         except JobFailure as failure:

@@ -68,6 +68,13 @@ def test_a_task_that_gives_the_offline_generator_no_means(here: Path, monkeypatc
     refused(marlsmith("run", "--task", "toy/undescribed"), "offline generator", "--generator MODEL", "task card")
 
 
+def test_parameters_need_a_task_and_values_of_their_kind(here: Path) -> None:
+    refused(marlsmith("tasks", "--task-option", "agents=5"), "tasks NAME --task-option KEY=VALUE")
+    refused(
+        marlsmith("tasks", "mpe/simple_spread", "--task-option", "agents=x"), "agents is 'x' and must be a whole number"
+    )
+
+
 @pytest.mark.parametrize("command", ["run", "train"])
 def test_unknown_algorithm(here: Path, command: str) -> None:
     refused(marlsmith(command, "--algorithm", "mapo"), "no algorithm 'mapo'", "mappo")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import typer.main
 
+from marlsmith.agents.offline.draft import Draft
 from marlsmith.cli import app
 from marlsmith.marl.signals.dynamic import check_signal
 from marlsmith.marl.signals.files import read_signal
 from marlsmith.marl.tasks import make_task
+from marlsmith.marl.tasks.verify import verify
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -22,6 +25,66 @@ SIGNALS = re.findall(r"```(python|json)\n(.*?)```", README, re.DOTALL)
 def test_the_signals_shown_are_accepted(language: str, text: str) -> None:
     name = "signal.json" if language == "json" else "signal.py"
     check_signal(read_signal(name, text), make_task("mpe/simple_spread"), "own")
+
+
+MY_ENV = """
+import numpy as np
+from gymnasium import spaces
+from pettingzoo import ParallelEnv
+
+class Hunt(ParallelEnv):
+    metadata = {"name": "hunt"}
+    possible_agents = ["a", "b"]
+
+    def __init__(self, size):
+        self.size = size
+
+    def observation_space(self, agent):
+        return spaces.Box(0, self.size, (6,), np.float32)
+
+    def action_space(self, agent):
+        return spaces.Discrete(5)
+
+    def reset(self, seed=None, options=None):
+        draws = np.random.default_rng(seed)
+        self.agents = list(self.possible_agents)
+        self.place, self.prey = draws.uniform(0, self.size, (2, 2)), draws.uniform(0, self.size, (2, 2))
+        return self.seen(), self.told()
+
+    def seen(self):
+        prey = self.prey.ravel()
+        return {name: np.float32([*self.place[i], *prey]) for i, name in enumerate(self.possible_agents)}
+
+    def told(self):
+        caught = (np.linalg.norm(self.place[:, None] - self.prey, axis=-1) < 0.5).any(0).sum()
+        return {name: {"caught": float(caught)} for name in self.possible_agents}
+
+    def step(self, actions):
+        moves = np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]])
+        for i, name in enumerate(self.possible_agents):
+            self.place[i] = np.clip(self.place[i] + 0.5 * moves[actions[name]], 0, self.size)
+        never, told = dict.fromkeys(actions, False), self.told()
+        return self.seen(), {name: one["caught"] for name, one in told.items()}, never, never, told
+
+def make_env(size):
+    return Hunt(size)
+"""
+
+
+def test_the_task_card_shown_serves_the_offline_designer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (card,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "my_env.py").write_text(MY_ENV)
+    (tmp_path / "my_task.toml").write_text(card)
+    monkeypatch.chdir(tmp_path)
+    task = make_task("my_task.toml")
+    verify(task)
+    draft = Draft.blank(task.card, "own", "both")
+    assert draft.designs_reward
+    assert draft.designs_observation
+    reward = {"terms": [{"kind": "approach", "assignment": "optimal"}, {"kind": "reach", "threshold": 0.5}]}
+    features = [{"kind": "target_offset", "assignment": "nearest"}]
+    signal = read_signal("signal.json", json.dumps({**reward, "features": features}))
+    check_signal(signal, task, "own")
 
 
 def test_the_table_lists_every_command() -> None:

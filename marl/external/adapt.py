@@ -50,7 +50,7 @@ def build(source: Source) -> Any:
     try:
         return _gymnasium(target, source) if kind == "gymnasium" else _factory(target, source)
     except ImportError as error:
-        raise Unfit(_missing(source.environment, error)) from error
+        raise Unfit(_missing("it", error)) from error
 
 
 def _factory(target: str, source: Source) -> Any:
@@ -96,9 +96,12 @@ def _parameters(made: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
-def _missing(environment: str, error: ImportError) -> str:
-    name = (error.name or "").partition(".")[0]
-    said = f"{environment} cannot be imported: {_first_line(error)}"
+def _missing(what: str, error: ImportError) -> str:
+    cause = error
+    while cause.name is None and isinstance(cause.__cause__, ImportError):  # gymnasium wraps it in a longer story
+        cause = cause.__cause__
+    name = (cause.name or "").partition(".")[0]
+    said = f"{what} cannot be imported: {_first_line(cause)}"
     if extra := EXTRAS_OF_PIP.get(name):
         return f'{said}; install it: pip install "marlsmith[{extra}]"'
     return f"{said}; install the package, or run this in the directory of the module"
@@ -233,8 +236,8 @@ class Adapter:
         space = getattr(environment, "action_space", None)
         if not isinstance(space, spaces.Tuple) or not isinstance(environment.observation_space, spaces.Tuple):
             raise Unfit(
-                f"{self.source.environment} is neither a PettingZoo environment nor one of gymnasium whose spaces "
-                "are Tuples with one entry per agent"
+                "it is neither a PettingZoo environment nor one of gymnasium whose spaces are Tuples with one entry "
+                "per agent"
             )
         return list(range(len(space.spaces)))
 

@@ -57,7 +57,7 @@ class Channel:
             self._sign_of_life()
             answered, records = wire.receive(self._connection)
         except (OSError, EOFError):
-            raise EnvironmentFault("environment: its server has ended") from None
+            raise EnvironmentFault("its server has ended") from None
         if answered is Kind.ERROR:
             raise EnvironmentFault(records.decode(errors="replace"))
         return np.frombuffer(records, np.dtype(layout.record))

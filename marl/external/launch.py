@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from marlsmith.marl.external.read import read_source
-from marlsmith.marl.external.source import PROBE_SECONDS, Found, Source
+from marlsmith.marl.external.source import Found, Source
 from marlsmith.marl.external.wire import EnvironmentFault
 from marlsmith.schemas import UserError, printable
 
@@ -35,13 +35,15 @@ def python(module: str) -> list[str]:
 def examine(reference: str) -> tuple[Source, Found]:
     """A task's source and what a look at its environment told. Raises UserError, with the cause and what to do."""
     source = read_source(reference)
-    return source, _found(source.model_dump_json(by_alias=True))
+    return source, _found(source.model_dump_json(by_alias=True), source.probe_seconds)
 
 
 @functools.lru_cache(maxsize=64)
-def _found(source: str) -> Found:
-    """Once per process and source: it takes a second or so."""
+def _found(source: str, seconds: float) -> Found:
+    """Once per process and source: it takes a second or so, and `seconds` at most."""
     name = json.loads(source)["environment"]
+    if sys.stderr.isatty():  # before the wait: it may be a long one
+        print(f"looking at the environment {name} ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as log:  # a pipe may stay open behind it
         process = subprocess.Popen(
             python("probe"),
@@ -52,11 +54,11 @@ def _found(source: str) -> Found:
             start_new_session=True,
         )
         try:
-            process.communicate(source.encode(), PROBE_SECONDS)
+            process.communicate(source.encode(), seconds)
         except subprocess.TimeoutExpired:
             raise UserError(
-                f"The environment {name} does not get through an episode within {PROBE_SECONDS} s: mend it, or "
-                "shorten its episodes."
+                f"The environment {name} does not stand and play within {seconds:g} s: mend what hangs, or give it "
+                "more time with step_seconds in a task card."
             ) from None
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -153,11 +155,11 @@ class EnvironmentServer:
         message = b""
         with contextlib.suppress(OSError):
             if not select.select([self._control], [], [], seconds)[0]:
-                raise EnvironmentFault(f"environment: its server does not answer within {seconds:g} s")
+                raise EnvironmentFault(f"its server does not answer within {seconds:g} s")
             message = self._control.recv(1 << 16)
         if not message:
             raise EnvironmentFault(self._last_words())
         return Report(**json.loads(message))
 
     def _last_words(self) -> str:
-        return ": ".join(("environment: its server has ended", *_last_line(self._log)))
+        return ": ".join(("its server has ended", *_last_line(self._log)))

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from marlsmith.marl.external.adapt import Adapter, Unfit, in_one_line, layers
-from marlsmith.marl.external.source import PROBE_SECONDS, Found, Source
+from marlsmith.marl.external.source import Found, Source
 
 LONGEST = 5.0
 """Seconds of random play."""
@@ -32,7 +32,7 @@ def probe(source: Source) -> Found:
     adapter = Adapter(source)
     if adapter.horizon is None:
         raise Unfit(
-            f"{source.environment} does not say how long its episodes last; give it: --task-option horizon=STEPS, "
+            "it does not say how long its episodes last; give it: --task-option horizon=STEPS, "
             "or horizon = STEPS in a task card"
         )
     rewarded, shapes, state = _random_episode(adapter)
@@ -134,9 +134,10 @@ def main() -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # environments print
     warnings.simplefilter("ignore")
-    signal.alarm(PROBE_SECONDS)  # should it hang, and nobody be left who waits for it
+    source = Source.model_validate_json(sys.stdin.read())
+    signal.setitimer(signal.ITIMER_REAL, source.probe_seconds)  # should it hang, and nobody be left who waits for it
     try:
-        said = probe(Source.model_validate_json(sys.stdin.read())).model_dump(mode="json")
+        said = probe(source).model_dump(mode="json")
     except Unfit as error:
         said = {"unfit": str(error)}
     except Exception as error:

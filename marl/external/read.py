@@ -8,11 +8,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from marlsmith.marl.external.source import Source
+from marlsmith.marl.external.source import Score, Source, SourceField
 from marlsmith.marl.tasks.reference import PREFIXES, TaskReference
-from marlsmith.schemas import UserError
+from marlsmith.schemas import Entity, UserError
+
+TABLES: dict[str, type[BaseModel]] = {"score": Score, "fields": SourceField, "entities": Entity}
+"""Tables of a task card, by their keys."""
 
 
 def absolute(reference: str) -> str:
@@ -42,19 +46,23 @@ def read_source(reference: str) -> Source:
     try:
         source = Source.model_validate({**found, "options": options, "paths": paths})
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"])) or "card"
-        raise UserError(f"The task {reference} is not sound: {where}: {_sentence(fault['msg'])}.") from None
-    if source.environment.startswith("pettingzoo:") and source.environment.count(":") != 2:
-        raise UserError(
-            f"{source.environment!r} names no factory: write pettingzoo:package.module:factory, "
-            "for instance pettingzoo:pettingzoo.sisl.multiwalker_v9:parallel_env"
-        )
+        raise UserError(f"The task {reference} is not sound: {_sentence(error.errors()[0])}.") from None
     return source
 
 
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ").rstrip(".")
+def _sentence(fault: ErrorDetails) -> str:
+    """What is wrong in a card, in its own words: keys by their path."""
+    *above, key = fault["loc"] or ("card",)
+    where = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "extra_forbidden":
+        record = TABLES.get(str(above[0]), Source) if above else Source
+        known = [field.alias or name for name, field in record.model_fields.items() if name != "paths"]
+        holder = f" in {'.'.join(map(str, above))}" if above else ""
+        return f"there is no key {key!r}{holder}; known are {', '.join(known)}"
+    if fault["type"] == "missing":
+        return f"{where} is missing"
+    message = fault["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{where}: {message}" if where else message
 
 
 def _read_card(file: Path) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class HostProcess:
         while (message := self._inbox.take(wire.LARGEST)) is not None:
             kind, payload = message
             if kind is Kind.ERROR:
-                raise EnvironmentFault(f"environment: {payload.decode(errors='replace')}")
+                raise EnvironmentFault(payload.decode(errors="replace"))
             if kind in (Kind.RECORDS, Kind.READY):
                 return payload
         return None
@@ -235,7 +235,7 @@ class Server:
             answer = answers.get(h)
             whole += blank * len(part) if answer is None else answer
         if len(whole) != group.size * size:
-            raise EnvironmentFault("environment: a host answered with records of another size")
+            raise EnvironmentFault("a host answered with records of another size")
         for k in group.lost:
             whole[k * size] = 1
         group.lost.clear()
@@ -298,17 +298,17 @@ class Server:
         """One answer of a host that has just been started. Raises EnvironmentFault where there is none."""
         while True:
             if not self._wait({host.connection: 0}, deadline):
-                raise EnvironmentFault("environment: its process does not start in time")
+                raise EnvironmentFault("its process does not start in time")
             try:
                 if host.hear() is not None:
                     return
             except (EOFError, WireError):
-                raise EnvironmentFault(f"environment: its process does not start: {host.end()}") from None
+                raise EnvironmentFault(f"its process does not start: {host.end()}") from None
 
     def _revive(self, h: int, reason: str) -> None:
         """A new host in the place of one that crashed or hangs, its environments without episodes for now."""
         ended = self._hosts[h].end()
-        self._reason = f"environment: {reason or ended}"
+        self._reason = reason or ended
         self._restarts += 1
         if self._restarts > MOST_RESTARTS:
             raise EnvironmentFault(f"{self._reason}, {self._restarts} times in this training")

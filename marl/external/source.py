@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from marlsmith.schemas import Entity, Record
 
@@ -14,8 +14,8 @@ RESERVED = frozenset(
 )
 
 
-PROBE_SECONDS = 120
-"""For a first look at an environment."""
+PROBE_SECONDS = 30.0
+"""For a first look at an environment, unless a step may take longer."""
 
 
 class Score(Record):
@@ -67,7 +67,7 @@ class SourceField(Record):
 class Source(Record):
     """All that is said of an environment: by the reference alone, or by a TOML task card with these keys."""
 
-    environment: str = Field(pattern="^(pettingzoo|gymnasium):.")
+    environment: str
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the factory")
     name: str
     description: str | None = None
@@ -83,6 +83,38 @@ class Source(Record):
     reach: float | None = Field(None, gt=0)
     collide: float | None = Field(None, gt=0)
     paths: tuple[str, ...] = Field((), description="where modules are found besides the installed ones")
+
+    @field_validator("environment")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        kind, *parts = name.split(":")
+        if kind == "pettingzoo" and (len(parts) != 2 or not all(parts)):
+            raise ValueError(
+                f"{name!r} names no factory: write pettingzoo:package.module:factory, "
+                "for instance pettingzoo:pettingzoo.sisl.multiwalker_v9:parallel_env"
+            )
+        if kind == "gymnasium" and not all(parts):
+            raise ValueError(f"{name!r} names no environment: write gymnasium:PACKAGE:ID")
+        if kind not in ("pettingzoo", "gymnasium") or not parts:
+            raise ValueError(f"{name!r} is no environment: write pettingzoo:MODULE:FACTORY or gymnasium:MODULE:ID")
+        return name
+
+    @model_validator(mode="after")
+    def _places(self) -> Source:
+        """An offset is where a body is from an agent, another number for each; an entity's place is one for all."""
+        offsets = {field.name for field in self.fields if field.kind == "offset"}
+        for entity in self.entities:
+            if entity.position in offsets:
+                raise ValueError(
+                    f"entity {entity.name!r} has the field {entity.position!r} of kind offset as its position: "
+                    "name a field of kind position, in the coordinates of the world"
+                )
+        return self
+
+    @property
+    def probe_seconds(self) -> float:
+        """For a first look; a reset or a step may take as long as it may in training."""
+        return max(PROBE_SECONDS, self.step_seconds)
 
     @property
     def infos(self) -> tuple[str, ...]:

@@ -131,7 +131,7 @@ def checked_tree(signal: Signal, card: TaskCard) -> ast.Module:
     for part, forms in ((signal.reward, REWARD_FORMS), (signal.observation, OBSERVATION_FORMS)):
         if isinstance(part, Code):
             require_functions(parse(part.source), forms)
-    return check_source(to_code(signal, card), state_fields(card))
+    return check_source(to_code(signal, card), state_fields(card), card.name)
 
 
 def build_program(signal: Signal, card: TaskCard) -> Program:

@@ -491,8 +491,8 @@ class _Check:
             if _is_state(owner):
                 remedy = _closest(name, self._fields, f"{self._task} has no state.{name}; it has {fields}")
             else:
-                known = self._attributes - (_words(WORLD_ATTRIBUTES) - self._fields)
-                remedy = _closest(name, known, f"use tensor methods, or state's fields: {fields}")
+                guesses = self._attributes - (_words(WORLD_ATTRIBUTES) - self._fields)
+                remedy = _closest(name, guesses, f"use tensor methods, or state's fields: {fields}")
         self._refuse(node, f".{name}", remedy)
 
     # -- the other nodes with a condition

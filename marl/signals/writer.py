@@ -204,7 +204,7 @@ def _write_reward(config: RewardConfig, card: TaskCard, helpers: dict[str, str])
     for term in config.terms:
         body = _term(term, card, helpers)
         name = _free(_term_name(term), functions)
-        functions[name] = f'def {name}(state):\n    """{_first_line(term)}"""\n' + textwrap.indent(body, "    ")
+        functions[name] = f'def {name}(state):\n    """{_meaning(term, card)}"""\n' + textwrap.indent(body, "    ")
         value = f"{name}(state)"
         if term.potential:
             value = f"(state.gamma * {name}(state) - {name}(state.prev))"
@@ -229,9 +229,15 @@ def _write_reward(config: RewardConfig, card: TaskCard, helpers: dict[str, str])
 TEAM_VALUED = ("team_distance", "team_success", "unique_coverage")
 """Terms that are one number for the team as they stand; others are averaged over agents for team credit."""
 
+WITH_GOALS = "In a task with goals: "
 
-def _first_line(term: AnyTerm) -> str:
-    return (type(term).__doc__ or "").partition("\n")[0]
+
+def _meaning(term: AnyTerm, card: TaskCard) -> str:
+    """The first line of the term's docstring, or what that says of tasks with goals."""
+    said = type(term).__doc__ or ""
+    goals = said.partition(WITH_GOALS)[2] if card.goal is not None else ""
+    line = (goals or said).partition("\n")[0]
+    return line[:1].upper() + line[1:]
 
 
 def _term_name(term: AnyTerm) -> str:
@@ -278,7 +284,8 @@ def _term(term: AnyTerm, card: TaskCard, helpers: dict[str, str]) -> str:
             "squared": "-remaining.square()",
             "exponential": f"torch.exp(-remaining / {term.scale!r})",
         }
-        return f"{distance}\nremaining = {_guarded(remaining, card.vanishes, helpers)}\nreturn {forms[term.form]}{times_has}"
+        remaining = _guarded(remaining, card.vanishes, helpers)
+        return f"{distance}\nremaining = {remaining}\nreturn {forms[term.form]}{times_has}"
     within = f"{distance}\nremaining = {remaining}\n"
     if term.kind == "reach":
         return f"{within}return (remaining < {term.threshold!r}).float(){times_has}"

@@ -12,6 +12,7 @@ from marlsmith.schemas import UserError
 
 Option = int | float | bool | str | None
 
+KINDS = {int: "a whole number", float: "a number with a point", bool: "true or false", str: "text"}
 PREFIXES = ("pettingzoo:", "gymnasium:")
 EXTERNAL = ("pettingzoo:MODULE:FACTORY", "gymnasium:MODULE:ID", "CARD.toml")
 """How environments of others are named."""
@@ -57,7 +58,7 @@ class TaskReference:
                 raise UserError(f"{self.name} has no parameter {name!r}: {has}.")
             default = known[name].default
             if type(value) is not type(default):
-                raise UserError(f"{self.name}: {name} is {value!r} and must be like {default!r}.")
+                raise UserError(f"{self.name}: {name} is {value!r} and must be {KINDS[type(default)]}.")
         return self.options
 
 

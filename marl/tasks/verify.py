@@ -16,6 +16,15 @@ LEAD = (MEMBERS, ENVIRONMENTS)
 
 def verify(task: Task) -> None:
     """Raises UserError with the first thing in which the program and its card differ."""
+    verify_steps(task)
+    card = task.card
+    for name, value in (metrics := task.metrics(rollout_random(task, 0, ENVIRONMENTS))).items():
+        _agree(f"metric {name}", "shape", tuple(value.shape), (1, ENVIRONMENTS))
+    _agree("metrics", "names", sorted(metrics), sorted(metric.name for metric in card.metrics))
+
+
+def verify_steps(task: Task) -> None:
+    """What `verify` asks of a start, a step and a restart: quick, for no episode is played to its end."""
     card = task.card
     environments = task.open([generator(seed, "verify") for seed in range(MEMBERS)], ENVIRONMENTS)
     try:
@@ -27,9 +36,6 @@ def verify(task: Task) -> None:
         _agree("clock after that restart", "steps", environments.clock.tolist(), [[0, 1, 1], [1, 0, 1]])
     finally:
         environments.close()
-    for name, value in (metrics := task.metrics(rollout_random(task, 0, ENVIRONMENTS))).items():
-        _agree(f"metric {name}", "shape", tuple(value.shape), (1, ENVIRONMENTS))
-    _agree("metrics", "names", sorted(metrics), sorted(metric.name for metric in card.metrics))
 
 
 def _shown(when: str, card: TaskCard, environments: Environments) -> None:
@@ -52,7 +58,9 @@ def _shown(when: str, card: TaskCard, environments: Environments) -> None:
         goal, count = state[card.goal], card.entity(card.target).count
         _agree(f"{card.goal} after {when}", "shape", tuple(goal.shape), team)
         _agree(f"{card.goal} after {when}", "type", goal.dtype, torch.int64)
-        _agree(f"{card.goal} after {when}", f"all in -1..{count - 1}", bool(((goal >= -1) & (goal < count)).all()), True)
+        _agree(
+            f"{card.goal} after {when}", f"all in -1..{count - 1}", bool(((goal >= -1) & (goal < count)).all()), True
+        )
 
 
 def _may(when: str, card: TaskCard, available: Tensor | None) -> None:

@@ -48,10 +48,12 @@ class Limits:
     stall_seconds: float  # without any frame
     memory_bytes: int
     cpu_seconds: float
+    accelerator: bool = False
+    """A GPU's driver reserves far more addresses than it uses, starts threads and opens devices: no such limits."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not value > 0:
+            if name != "accelerator" and not value > 0:
                 raise ValueError(f"{name} is {value} and must be positive")
 
 

@@ -219,12 +219,13 @@ def confine(kept: list[int], limits: dict[str, Any]) -> socket.socket:
 
     memory = memory_size()[0] + limits["memory_bytes"]
     seconds = math.ceil(limits["cpu_seconds"])
-    set_limit(resource.RLIMIT_AS, memory, memory + MEMORY_RESERVE)
+    if not limits["accelerator"]:
+        set_limit(resource.RLIMIT_AS, memory, memory + MEMORY_RESERVE)
+        set_limit(resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES)
+        set_limit(resource.RLIMIT_NPROC, 0, 0)  # counts threads too; does nothing for root
     set_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
     set_limit(resource.RLIMIT_FSIZE, 0, 0)
     set_limit(resource.RLIMIT_CORE, 0, 0)
-    set_limit(resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES)
-    set_limit(resource.RLIMIT_NPROC, 0, 0)  # counts threads too; does nothing for root
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     return socket.socket(fileno=JOB_FD)
 

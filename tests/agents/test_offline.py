@@ -365,6 +365,22 @@ def test_where_targets_vanish_no_bonus_pays_for_sparing_them() -> None:
         assert all(term.potential for term in proposal.signal.reward.terms if term.kind == "reach")
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("mpe/simple_spread", True),
+        ("mpe/simple_spread?agents=1", False),
+        ("lbf/8x8-2p-2f-coop", False),
+        ("lbf/10x10-3p-3f", False),
+    ],
+)
+def test_two_at_one_target_are_a_fault_only_where_each_could_have_its_own(name: str, fault: bool) -> None:
+    proposals = OfflineGenerator().propose(brief(task=make_task(name).card))
+    nearest = [proposal.rationale for proposal in proposals if "nearest assignment" in proposal.rationale]
+    assert nearest
+    assert all(("may choose the same" in words) == fault for words in nearest)
+
+
 def test_where_agents_have_goals_nothing_else_is_pursued() -> None:
     for signal in first_designs(task=REFERENCE):
         assert rules(signal) == {"own"}

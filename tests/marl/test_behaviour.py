@@ -175,11 +175,19 @@ def test_with_goals_only_ones_own_target_counts() -> None:
     assert found["distance_target_end"] == pytest.approx((3 + 1.5 + 1 + 26) / 4)
 
 
+def test_an_agent_without_a_goal_has_no_distance_to_it() -> None:
+    made = episodes()
+    aiming = card().model_copy(update={"fields": (*card().fields, field("goal")), "goal": "goal"})
+    goal = torch.tensor([-1, 0, 2]).expand(4, 1, 2, 3)
+    found = behaviour(Episodes({**made.state, "goal": goal}, made.reward, made.action, made.alive), aiming)
+    assert found["distance_own_end"] == pytest.approx((9.5 + 1.5 + 1.25 + 26) / 4)
+
+
 def speaking(words: torch.Tensor, goals: torch.Tensor) -> dict[str, float]:
-    """Two agents and two goals in 8 episodes of one step; agent 1 is silent."""
+    """Two agents and two goals in 8 episodes of one step; agent 0 has no goal, agent 1 is silent."""
     spoken = torch.nn.functional.one_hot(words, 4).float()
     message = torch.stack((spoken, torch.zeros_like(spoken)), -2)[None, None].expand(2, 1, 8, 2, 4)
-    goal = torch.stack((torch.zeros_like(goals), goals), -1)[None, None].expand(2, 1, 8, 2)
+    goal = torch.stack((torch.full_like(goals, -1), goals), -1)[None, None].expand(2, 1, 8, 2)
     place = torch.zeros(2, 1, 8, 2, 2)
     made = Episodes(
         {"place": place, "flag": torch.ones(2, 1, 8, 2, 2), "goal": goal, "message": message},

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 from marlsmith.marl.config import BranchRequest, EvaluationConfig, TrainConfig
 from marlsmith.marl.evaluation import rollout_random
-from marlsmith.marl.external import wire
-from marlsmith.marl.external.adapt import _Actor
+from marlsmith.marl.external import source, wire
+from marlsmith.marl.external.adapt import Unfit, _Actor, build
 from marlsmith.marl.external.client import Channel
 from marlsmith.marl.external.launch import EnvironmentServer, Report
 from marlsmith.marl.external.read import absolute
-from marlsmith.marl.external.source import RESERVED
+from marlsmith.marl.external.source import RESERVED, Source
 from marlsmith.marl.external.task import ExternalEnvironments, ExternalTask, reduced
 from marlsmith.marl.external.wire import EnvironmentFault, Kind, Layout, WireError
 from marlsmith.marl.local import LocalExecutor
@@ -278,7 +278,17 @@ def test_a_cards_path_holds_from_everywhere(monkeypatch: pytest.MonkeyPatch, tmp
     ("text", "words"),
     [
         ("environment = 3", "environment: "),
-        ('environment = "pettingzoo:a:b"\nhorzion = 3', "horzion"),
+        (
+            'environment = "pettingzoo:a:b"\nhorzion = 3',
+            "no key 'horzion'; known are environment, .*, horizon, .*reach",
+        ),
+        (
+            'environment = "pettingzoo:a:b"\nscore = { form = "reward" }',
+            "no key 'form' in score; known are from, reduce",
+        ),
+        (f'environment = "{UNEVEN}"\n[[fields]]\nname = "x"\ncols = [0, 1]', r"no key 'cols' in fields\.0; .* columns"),
+        (f'environment = "{UNEVEN}"\n[[fields]]\ncolumns = [0, 1]', r"fields\.0\.name is missing"),
+        (CARD.replace('kind = "position"', 'kind = "offset"', 1), "'point_pos' of kind offset as its position"),
         ('environment = "pettingzoo:a"', "names no factory"),
         ("environment", "is not TOML"),
         (f'environment = "{UNEVEN}"\nscore = {{ from = "info:cought" }}', "no info 'cought' came .* caught, place"),
@@ -318,11 +328,51 @@ def test_what_cannot_be_a_task_is_explained(reference: str, words: str) -> None:
         make_task(reference)
 
 
-def test_a_known_package_that_is_missing_names_its_extra() -> None:
-    from marlsmith.marl.external.adapt import _missing
+@pytest.mark.parametrize("reference", ["pettingzoo:", "pettingzoo:a", "pettingzoo:a:", "gymnasium:", "gymnasium:a:"])
+def test_half_a_name_is_no_environment(reference: str) -> None:
+    with pytest.raises(UserError, match=r"is not sound: environment: .* names no \w+: write") as refused:
+        make_task(reference)
+    assert "pattern" not in str(refused.value)
 
-    error = ModuleNotFoundError("No module named 'rware'", name="rware")
-    assert 'pip install "marlsmith[rware]"' in _missing("gymnasium:rware:x", error)
+
+def test_a_refusal_names_the_environment_once() -> None:
+    for name in ("gymnasium:CartPole-v1", "pettingzoo:environments_for_tests:Endless", "pettingzoo:nowhere:make"):
+        with pytest.raises(UserError, match="cannot be a task: it ") as refused:
+            make_task(name)
+        assert str(refused.value).count(name) == 1
+
+
+@pytest.mark.parametrize(("module", "extra"), [("rware", "rware"), ("lbforaging", "lbf")])
+def test_a_known_package_that_is_missing_names_its_extra(
+    monkeypatch: pytest.MonkeyPatch, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]
+    source = Source(environment=f"gymnasium:{module}:Some-v1", name="some")
+    with pytest.raises(Unfit) as refused:
+        build(source)
+    assert str(refused.value).endswith(f'; install it: pip install "marlsmith[{extra}]"')
+    assert "registration" not in str(refused.value)
+
+
+def test_a_look_at_an_environment_that_hangs_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Source(environment=UNEVEN, name="x").probe_seconds == 30
+    assert Source(environment=UNEVEN, name="x", step_seconds=90).probe_seconds == 90  # a step may take as long
+    monkeypatch.setattr(source, "PROBE_SECONDS", 4.0)
+    (tmp_path / "flag").write_text("hang")
+    card = tmp_path / "card.toml"
+    card.write_text(f'environment = "{FAULTY}"\nstep_seconds = 1\noptions = {{ flag = "{tmp_path}/flag" }}\n')
+    with pytest.raises(UserError, match="does not stand and play within 4 s: mend what hangs"):
+        make_task(str(card))
+
+
+def test_a_person_at_a_terminal_hears_of_the_look(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_task(f"{UNEVEN}?length=2")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    make_task(f"{UNEVEN}?length=3")
+    assert capsys.readouterr().err == f"looking at the environment {UNEVEN} ...\n"
 
 
 def test_an_endless_environment_gets_its_horizon() -> None:
@@ -346,10 +396,10 @@ def test_an_exception_ends_the_branch_with_its_reason(
     card, flag = faulty(tmp_path)
     running = opened(card, 1, 4)
     flag.write_text("raise")
-    with pytest.raises(EnvironmentFault, match=r"^environment: ValueError: the cable broke$"):
+    with pytest.raises(EnvironmentFault, match=r"^ValueError: the cable broke$"):
         steps(running, count=3)
     report = running.server.report()  # type: ignore[attr-defined]
-    assert report.fault == "environment: ValueError: the cable broke"
+    assert report.fault == "ValueError: the cable broke"
 
 
 @pytest.mark.parametrize(("how", "reason"), [("exit", "exited with code 7"), ("segfault", "died by SIGSEGV")])
@@ -407,10 +457,10 @@ def test_a_process_that_does_not_start_again_ends_the_branch_with_its_reason(
     running = opened(card)
     flag.write_text("exit")
     flag.with_suffix(".broken").touch()
-    with pytest.raises(EnvironmentFault, match=r"^environment: RuntimeError: out of cables$"):
+    with pytest.raises(EnvironmentFault, match=r"^RuntimeError: out of cables$"):
         steps(running, count=3)
     report = running.server.report()  # type: ignore[attr-defined]
-    assert report == Report("environment: RuntimeError: out of cables", 1, "environment: it exited with code 7")
+    assert report == Report("RuntimeError: out of cables", 1, "it exited with code 7")
 
 
 def test_a_crash_while_episodes_begin_loses_none(opened: Callable[..., ExternalEnvironments], tmp_path: Path) -> None:
@@ -608,7 +658,7 @@ def test_the_environments_faults_are_not_the_candidates(executor: LocalExecutor,
     failed = executor.train(request(task), NATIVE, tmp_path)
     assert failed.error is not None
     assert failed.error.stage == "environment"
-    assert failed.error.message == "environment: ValueError: the cable broke"
+    assert failed.error.message == "ValueError: the cable broke"
     designed = Signal(reward=Code(source=SHAPED))
     with pytest.raises(UserError, match=r"The environment of .* failed: ValueError: the cable broke"):
         executor.check(designed, task, "own")
@@ -629,7 +679,7 @@ def test_a_worker_cannot_blame_the_environment(
     executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forged(*arguments: object) -> None:
-        raise JobFailure("environment", "environment: it was not me")
+        raise JobFailure("environment", "it was not me")
 
     monkeypatch.setattr(executor.pool, "run", forged)
     failed = executor.train(request(UNEVEN), NATIVE, tmp_path)

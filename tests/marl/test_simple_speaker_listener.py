@@ -59,7 +59,7 @@ def test_reset_reproduces_the_draws_of_mpe2() -> None:
     np.testing.assert_array_equal(
         task.observe(state)[0].numpy(), np.stack([full_observations(raw) for raw in expected])
     )
-    goals = [[raw.world.landmarks.index(raw.world.agents[SPEAKER].goal_b)] * 2 for raw in expected]
+    goals = [[-1, raw.world.landmarks.index(raw.world.agents[SPEAKER].goal_b)] for raw in expected]
     assert state["goal"][0].tolist() == goals
     speakers = np.stack([raw.world.agents[SPEAKER].state.p_pos for raw in expected])
     np.testing.assert_array_equal(state["agent_pos"][0, :, SPEAKER].numpy(), speakers)
@@ -72,7 +72,7 @@ def test_a_step_from_any_state_equals_mpe2() -> None:
     agents, velocity = rng.normal(0, 2, (count, 2, 2)), rng.normal(0, 3, (count, 2, 2))
     agents[:10, 1] = agents[:10, 0]
     velocity[:, SPEAKER] = 0
-    landmarks, goal = rng.uniform(-1, 1, (count, 3, 2)), rng.integers(0, 3, (count, 1)).repeat(2, 1)
+    landmarks, goal = rng.uniform(-1, 1, (count, 3, 2)), np.stack((np.full(count, -1), rng.integers(0, 3, count)), -1)
     message, actions = np.eye(3)[rng.integers(0, 3, (count, 2))], some_actions(rng, count)
     message[:, LISTENER] = 0
     task = SimpleSpeakerListener(dtype=torch.float64)
@@ -95,7 +95,7 @@ def test_a_step_from_any_state_equals_mpe2() -> None:
             agent.state.p_pos, agent.state.p_vel, agent.state.c = agents[i, j].copy(), velocity[i, j], message[i, j]
         for j, landmark in enumerate(raw.world.landmarks):
             landmark.state.p_pos = landmarks[i, j]
-        raw.world.agents[SPEAKER].goal_b = raw.world.landmarks[goal[i, 0]]
+        raw.world.agents[SPEAKER].goal_b = raw.world.landmarks[goal[i, LISTENER]]
         np.testing.assert_allclose(before[i], full_observations(raw), rtol=0, atol=1e-12)
         _, rewards, *_ = env.step(dict(zip(raw.possible_agents, actions[i].tolist(), strict=True)))
         np.testing.assert_allclose(seen[i], full_observations(raw), rtol=0, atol=1e-12)
@@ -136,7 +136,7 @@ def told_metrics(alive: list[bool]) -> dict[str, float]:
     agents = torch.stack((torch.tensor([0.5, 0.0]).expand(4, 2), listener), 1).view(4, 1, 1, 2, 2)
     running = torch.tensor(alive).view(3, 1, 1)
     reward = torch.full((3, 1, 1, 2), -2.0) * running.unsqueeze(-1)
-    state = {"agent_pos": agents, "landmark_pos": landmarks, "goal": torch.ones(4, 1, 1, 2, dtype=torch.int64)}
+    state = {"agent_pos": agents, "landmark_pos": landmarks, "goal": torch.tensor([-1, 1]).expand(4, 1, 1, 2)}
     episodes = Episodes(state, reward, torch.zeros(3, 1, 1, 2, dtype=torch.int64), running)
     return {name: float(value) for name, value in SimpleSpeakerListener().metrics(episodes).items()}
 
@@ -163,8 +163,8 @@ def test_own_draws_are_uniform_and_a_members_own() -> None:
     alone = task.reset([torch.Generator().manual_seed(8)], 3000)
     for name, value in alone.items():
         assert torch.equal(together[name][1:], value)
-    assert torch.equal(alone["goal"][..., SPEAKER], alone["goal"][..., LISTENER])
-    shares = torch.bincount(alone["goal"][..., SPEAKER].flatten(), minlength=3) / 3000
+    assert alone["goal"][..., SPEAKER].eq(-1).all()
+    shares = torch.bincount(alone["goal"][..., LISTENER].flatten(), minlength=3) / 3000
     assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.04)
 
 

@@ -298,6 +298,7 @@ def test_honest_body_passes(body: str) -> None:
         ("while True: pass", "line 6: a while loop is not allowed: use a for loop with a fixed range"),
         ("import itertools", "line 6: import itertools is not allowed: write the permutations out as a tensor"),
         ("return state.agent_poss", "line 6: .agent_poss is not allowed: did you mean agent_pos?"),
+        ("return state.prev.agent_vol", "line 6: .agent_vol is not allowed: did you mean agent_vel?"),
         ("return torch.sotfmax(x)", "line 6: torch.sotfmax is not allowed: did you mean softmax?"),
         ("x.add_(1)", "line 6: .add_ is not allowed: it works in place, use .add and its result"),
         ("return rewrad(x)", "line 6: rewrad, which is defined nowhere, is not allowed: define or import it"),
@@ -309,6 +310,22 @@ def test_message_names_line_fault_and_remedy(body: str, message: str) -> None:
     with pytest.raises(SignalError) as caught:
         check_source(f"{HEAD}def f(x, state):\n    {body}\n", FIELDS)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("body", ["state.goal", "state.prev.goal", "getattr(state, 'goal')"])
+def test_a_field_of_another_task_is_answered_with_this_tasks_fields(body: str) -> None:
+    source = f"def agent_reward(state):\n    return {body}\n"
+    with pytest.raises(SignalError) as caught:
+        check_source(source, frozenset({"obs", "agent_pos"}), "mpe/simple_spread")
+    assert str(caught.value) == (
+        "line 2: .goal is not allowed: mpe/simple_spread has no state.goal; it has agent_pos, obs"
+    )
+
+
+def test_no_guess_is_an_attribute_of_the_references_own_objects() -> None:
+    with pytest.raises(SignalError) as caught:
+        check_source("def agent_reward(state):\n    s = state\n    return s.goal\n", frozenset({"agent_pos"}))
+    assert "did you mean" not in str(caught.value)
 
 
 def test_five_problems_in_order_of_lines() -> None:

@@ -332,9 +332,24 @@ def goal_view(task: Task, goals: list[int]) -> StateView:
         (TeamDistance(), [1, 0], [-1, -1]),
         (TeamSuccess(threshold=0.5), [0, 1], [1, 1]),
         (TeamSuccess(threshold=0.5), [1, 0], [0, 0]),  # both are at a landmark, but at the other's
-        (TeamSuccess(threshold=0.5), [1, 1], [1, 1]),
+        (TeamSuccess(threshold=0.5), [1, 1], [0, 0]),  # whoever shares a goal must come to it too
+        (TeamDistance(), [1, 1], [-0.5, -0.5]),
+        (UniqueCoverage(threshold=0.5, credit="team"), [1, 1], [0.5, 0.5]),
         (UniqueCoverage(threshold=0.5, credit="team"), [0, 2], [0.5, 0.5]),
         (UniqueCoverage(threshold=0.5), [0, 0], [1, 0]),
+        (UniqueCoverage(threshold=2), [0, 0], [1, 1]),
+        # -1: none
+        (Approach(assignment="own"), [-1, 0], [0, -1]),
+        (Approach(assignment="own", form="exponential", scale=1.0), [0, -1], [1, 0]),
+        (Reach(assignment="own", threshold=0.5), [-1, 1], [0, 1]),
+        (SlowNearTarget(assignment="own"), [-1, -1], [0, 0]),
+        (TeamDistance(), [-1, 2], [-(10**0.5), -(10**0.5)]),
+        (TeamDistance(), [-1, -1], [0, 0]),
+        (TeamSuccess(threshold=0.5), [-1, 1], [1, 1]),
+        (TeamSuccess(threshold=0.5), [-1, 0], [0, 0]),
+        (TeamSuccess(threshold=0.5), [-1, -1], [0, 0]),
+        (UniqueCoverage(threshold=0.5, credit="team"), [-1, 1], [1, 1]),
+        (UniqueCoverage(threshold=0.5), [-1, 1], [0, 1]),
     ],
     ids=lambda value: value.kind if isinstance(value, Term) else "",
 )
@@ -343,9 +358,45 @@ def test_a_goal_is_whose_it_is(term: Term, goals: list[int], expected: list[floa
     assert reward(term, goal_view(task, goals), task.card) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    "term",
+    [
+        TeamDistance(),
+        TeamSuccess(threshold=0.5),
+        UniqueCoverage(threshold=0.5, credit="team"),
+        UniqueCoverage(threshold=0.5),
+        Approach(assignment="own", credit="team"),
+        Approach(assignment="own", form="exponential"),
+        Progress(assignment="own", credit="team"),
+        Reach(assignment="own", threshold=0.5),
+        SlowNearTarget(assignment="own", threshold=0.5),
+    ],
+    ids=lambda term: f"{term.kind}-{term.credit}",
+)
+def test_the_place_of_a_speaker_that_cannot_move_changes_no_reward(term: Term) -> None:
+    task = make_task("mpe/simple_speaker_listener")
+    view = random_play(task)
+    listener = view.goal[:, 1]
+    # Now and before, the speaker stands on the listener's target.
+    there = {}
+    for name, state in (("now", view), ("before", view.prev)):
+        place = state.agent_pos.clone()
+        place[:, 0] = state.landmark_pos[torch.arange(len(place)), listener]
+        there[name] = {**vars(state), "agent_pos": place}
+    moved = StateView({**there["now"], "prev": StateView(there["before"])})
+    program = build_program(rewarding(term), task.card)
+    found, same = (program.reward(state, *state.goal.shape)[1] for state in (view, moved))
+    assert found.keys() == same.keys()
+    for name, value in found.items():
+        assert torch.equal(value, same[name])
+        assert bool(value.any())
+
+
 def test_own_features_need_an_observation_that_tells_the_goal() -> None:
     task = make_task("mpe/simple_reference")
-    with pytest.raises(SignalError, match="do not observe their own goal: use 'nearest', or scope 'team'"):
+    with pytest.raises(
+        SignalError, match='do not observe their own goal: use \'nearest\', or set "scope": "team" in the config'
+    ):
         to_code(observing(TargetOffset(assignment="own")), task.card)
     state = random_play(task)
     shared = build_program(observing(TargetIndex(assignment="own"), scope="team"), task.card)
