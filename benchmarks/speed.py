@@ -29,6 +29,7 @@ from marlsmith.marl.presets import train_config
 from marlsmith.marl.seeding import generator
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.trainer import Trainer
+from marlsmith.marl.workers.pool import KEEP_MEMORY
 
 CORES = len(os.sched_getaffinity(0))
 SPREAD = "mpe/simple_spread"
@@ -214,6 +215,7 @@ def benchmarl_rows(python: str) -> Iterator[tuple[object, ...]]:
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
     torch.set_num_threads(1)
+    os.environ.update(KEEP_MEMORY)  # the processes are to be like those that train
     rate = matmul_rate()
     print(f"{CORES} cores; a float32 product of 1,024 x 1,024 runs at {rate / 1e9:.0f} GFLOP/s on one thread.")
     head = ("one core", "all cores")

@@ -71,8 +71,8 @@ class _MLPFunction(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, w0, w1, w2, h0, h1 = ctx.saved_tensors
         g2 = gradients[0].contiguous()
-        g1 = torch.ops.aten.threshold_backward(torch.bmm(g2.mT, w2), h1, 0)
-        g0 = torch.ops.aten.threshold_backward(torch.bmm(g1, w1.mT), h0, 0)
+        g1 = _through_relu(torch.bmm(g2.mT, w2), h1)
+        g0 = _through_relu(torch.bmm(g1, w1.mT), h0)
         of_x = torch.bmm(g0, w0.mT) if ctx.needs_input_grad[0] else None
         return (
             of_x,
@@ -83,6 +83,11 @@ class _MLPFunction(torch.autograd.Function):
             torch.bmm(g2, h1),
             g2.sum(2, keepdim=True),
         )
+
+
+def _through_relu(gradient: Tensor, output: Tensor) -> Tensor:
+    """The gradient where ReLU let something through, in place."""
+    return torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
 
 
 class GRU(Layers):

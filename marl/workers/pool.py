@@ -35,6 +35,8 @@ CHUNK = 1 << 18
 MESSAGE_LIMIT = 1000
 STAGES: tuple[str, ...] = get_args(FailureStage)
 INHERITED = ("PATH", "LANG", "USER")
+# Memory of a batch's size is wanted again at once: giving it back costs thousands of page faults an update.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 # A death by one of these, after the process had grown by this share of its budget, is a lack of memory.
 MEMORY_DEATHS = (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS)
 MEMORY_SHARE = 0.8
@@ -271,9 +273,7 @@ def _environment(home: Path) -> dict[str, str]:
         "TMPDIR": str(home),
         "TORCHINDUCTOR_CACHE_DIR": str(home / "inductor"),
         "OMP_NUM_THREADS": "1",
-        # Memory of a batch's size is wanted again at once: giving it back costs thousands of page faults an update.
-        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-        "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+        **KEEP_MEMORY,
     }
 
 
