@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from marlsmith.marl.config import TrainConfig
 from marlsmith.schemas import TaskCard, UserError
 
-# Found at LERO's 30,000 steps: the table is in benchmarks/README.md, `benchmarks/sweep.py` varies it. What a replay teaches depends on how often it is looked at:
-# many small updates for every step. Old play teaches the wrong thing, so nothing is annealed but chance.
+# Found at LERO's 30,000 steps: the table is in benchmarks/README.md, `benchmarks/sweep.py` varies it. What a replay
+# teaches depends on how often it is looked at: many small updates for every step. Old play teaches the wrong thing,
+# so nothing is annealed but chance.
 REPLAY = {
     "environments": 8,
     "rollout": 1,
