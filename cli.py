@@ -247,8 +247,7 @@ def _train_config(task: str, algorithm: str, steps: int, device: str, options: l
     card = make_task(task).card
     config = train_config(card, algorithm, changes)
     checked_device(config.device)
-    continuous = card.actions.kind == "continuous"
-    factory.require_sense(Spaces(card.agents, card.observation_size, card.actions.size, continuous), config)
+    factory.require_sense(Spaces.of(card, card.observation_size), config)
     return config
 
 

@@ -5,13 +5,13 @@ A preset changes the defaults of `TrainConfig`; whoever asks for a setting by na
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from marlsmith.marl.config import TrainConfig
+from marlsmith.marl.pairs import parse_pairs, read_value
 from marlsmith.schemas import TaskCard, UserError
 
 # Found at LERO's 30,000 steps: the table is in benchmarks/README.md, `benchmarks/sweep.py` varies it. What a replay
@@ -36,8 +36,6 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("mpe", "qmix"): REPLAY,
     ("lbf", "mappo"): FORAGING,
     ("lbf", "ippo"): FORAGING,
-    ("lbf", "vdn"): {**REPLAY, "gamma": 0.97},
-    ("lbf", "qmix"): {**REPLAY, "gamma": 0.97},
 }
 """By (family, algorithm): the family is the part of a task's name before the first slash. MAPPO and IPPO on the
 particle tasks have `TrainConfig`'s own defaults, which come from the same sweep."""
@@ -48,6 +46,9 @@ ELSEWHERE: dict[str, dict[str, Any]] = {name: {**REPLAY, "gamma": 0.97} for name
 EPISODE = 25
 RECURRENT = {"rollout": EPISODE, "sequence": EPISODE, "updates": 4, "batch": 32}
 """For a recurrent network that learns from replay: whole sequences are many steps, so there are fewer of them."""
+
+OPTIONS = {"algorithm", "steps", "device"}
+"""Settings that are options of the command line by themselves."""
 
 OF_POLICIES = {"gae_lambda", "epochs", "minibatches", "clip", "entropy", "value_clip", "value_decay", "huber"}
 OF_VALUES = {
@@ -78,7 +79,7 @@ def train_config(card: TaskCard, algorithm: str, changes: Mapping[str, object] |
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"]))
         if fault["type"] == "extra_forbidden":
-            known = ", ".join(sorted(set(TrainConfig.model_fields) - {"algorithm", "steps"}))
+            known = ", ".join(sorted(TrainConfig.model_fields.keys() - OPTIONS))
             raise UserError(f"A training has no setting {name!r}; it has {known}.") from None
         raise UserError(f"The training's setting {name} = {fault['input']!r}: {fault['msg'].lower()}.") from None
     if config.sequence > card.horizon:
@@ -89,16 +90,8 @@ def train_config(card: TaskCard, algorithm: str, changes: Mapping[str, object] |
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, object]:
-    """`KEY=VALUE` as the command line takes them; values are read as JSON where they are JSON, else as words."""
-    settings: dict[str, object] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not key or not equals:
-            raise UserError(f"{pair!r} is no setting of a training: write KEY=VALUE.")
-        if key in {"algorithm", "steps", "device"}:
-            raise UserError(f"{key} has an option of its own: write --{key} {value}.")
-        try:
-            settings[key] = json.loads(value)
-        except ValueError:
-            settings[key] = value
+    """`KEY=VALUE` as the command line takes them; raises UserError for what has an option of its own there."""
+    settings = parse_pairs(pairs, "setting of a training", read_value)
+    for name in OPTIONS & settings.keys():
+        raise UserError(f"{name} has an option of its own: write --{name} {settings[name]}.")
     return settings

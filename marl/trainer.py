@@ -17,7 +17,7 @@ from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.program import Program
 from marlsmith.marl.signals.view import Transitions, transition_view
 from marlsmith.marl.tasks import Episodes, State, Task
-from marlsmith.schemas import ContinuousActions, SignalError, TermStatistics, UserError
+from marlsmith.schemas import SignalError, TermStatistics, UserError
 
 STREAMS = ("learning", "resets", "actions")
 BEFORE, AFTER, NATIVE_REWARD, CLOCK = "before.", "after.", "native", "clock"
@@ -65,10 +65,7 @@ class Trainer:
         self.observer = Observer(program)
         self.observation = self.observer.restart(self.environments.observation)
         self.raw_size = self.environments.observation.shape[-1]
-        actions = task.card.actions
-        spaces = Spaces(
-            task.card.agents, self.observation.shape[-1], actions.size, isinstance(actions, ContinuousActions)
-        )
+        spaces = Spaces.of(task.card, self.observation.shape[-1])
         self.algorithm: Algorithm = find_algorithm(config.algorithm)(spaces, config, self.streams["learning"])
         self.memory = self.algorithm.fresh_memory(config.environments)
         self.terms: dict[str, TermSums] = {}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from marlsmith.marl.config import TrainConfig
+from marlsmith.schemas import TaskCard
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Spaces:
     actions: int
     """A: choices, or components of a continuous action in -1..1."""
     continuous: bool = False
+
+    @classmethod
+    def of(cls, card: TaskCard, observation: int) -> Spaces:
+        """Of a task whose agents see `observation` columns, appended features included."""
+        return cls(card.agents, observation, card.actions.size, card.actions.kind == "continuous")
 
 
 @dataclass(frozen=True)

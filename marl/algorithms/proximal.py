@@ -27,7 +27,6 @@ from marlsmith.schemas import UserError
 START_DEVIATION = 0.5
 """Of a continuous policy's actions, which range over -1..1."""
 
-
 DEVIATIONS = (-5.0, 0.5)
 """Bounds of their logarithm."""
 

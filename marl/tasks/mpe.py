@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from marlsmith.marl.tasks.base import Episodes, State, TensorTask
-from marlsmith.schemas import Metric, StateField
+from marlsmith.schemas import Entity, Metric, ObservationPart, StateField
 
 TIME_STEP = 0.1
 DAMPING = 0.25
@@ -125,6 +125,27 @@ PLACES = (
         meaning="positions of the landmarks, which never move",
     ),
 )
+
+
+def landmark_offsets(start: int, landmarks: int, agents: tuple[int, ...] | None = None) -> ObservationPart:
+    """Columns of what `offsets` gives."""
+    return ObservationPart(
+        name="landmark_offsets",
+        start=start,
+        stop=start + 2 * landmarks,
+        kind="offset",
+        of="landmark",
+        meaning="landmarks seen from the agent, (x, y) each, in landmark order",
+        agents=agents,
+    )
+
+
+def bodies(agents: int, agent_radius: float, landmarks: int, landmark_radius: float) -> tuple[Entity, Entity]:
+    """What there is in every one of these worlds."""
+    return (
+        Entity(name="agent", count=agents, position="agent_pos", velocity="agent_vel", radius=agent_radius),
+        Entity(name="landmark", count=landmarks, position="landmark_pos", radius=landmark_radius),
+    )
 
 
 class TargetTask(TensorTask):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote
 
+from marlsmith.marl.pairs import parse_pairs, read_value
 from marlsmith.schemas import UserError
 
 Option = int | float | bool | str | None
@@ -65,20 +66,12 @@ class TaskReference:
 def with_options(reference: str, pairs: list[str]) -> str:
     """The reference with more `KEY=VALUE` parameters, as the command line takes them."""
     parsed = TaskReference.parse(reference)
-    options = dict(parsed.options)
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not key or not equals:
-            raise UserError(f"{pair!r} is no parameter of a task: write KEY=VALUE")
-        options[key] = _value(value)
-    return str(TaskReference(parsed.name, options))
+    added = parse_pairs(pairs, "parameter of a task", _value)
+    return str(TaskReference(parsed.name, {**parsed.options, **added}))
 
 
 def _value(text: str) -> Option:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
+    value = read_value(text)
     return value if value is None or isinstance(value, int | float | bool | str) else text
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from marlsmith.marl.tasks import mpe
 from marlsmith.marl.tasks.base import Episodes, State
-from marlsmith.schemas import DiscreteActions, Entity, Metric, ObservationPart, StateField, TaskCard
+from marlsmith.schemas import DiscreteActions, Metric, ObservationPart, StateField, TaskCard
 
 AGENTS, LANDMARKS, WORDS = 2, 3, 10
 LOCAL_RATIO = 0.5
@@ -124,14 +124,7 @@ def task_card() -> TaskCard:
         ),
         observation=(
             ObservationPart(name="velocity", start=0, stop=2, kind="velocity", of="self", meaning="own velocity"),
-            ObservationPart(
-                name="landmark_offsets",
-                start=2,
-                stop=8,
-                kind="offset",
-                of="landmark",
-                meaning="landmarks seen from the agent, (x, y) each, in landmark order",
-            ),
+            mpe.landmark_offsets(2, LANDMARKS),
             ObservationPart(
                 name="partner_goal",
                 start=8,
@@ -149,10 +142,7 @@ def task_card() -> TaskCard:
                 meaning="the word that the other agent said in the last step, one-hot; zeros at the start",
             ),
         ),
-        entities=(
-            Entity(name="agent", count=AGENTS, position="agent_pos", velocity="agent_vel", radius=0.05),
-            Entity(name="landmark", count=LANDMARKS, position="landmark_pos", radius=0.05),
-        ),
+        entities=mpe.bodies(AGENTS, 0.05, LANDMARKS, 0.05),
         target="landmark",
         goal="goal",
         reach=mpe.REACH,

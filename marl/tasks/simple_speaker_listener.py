@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from marlsmith.marl.tasks import mpe
 from marlsmith.marl.tasks.base import State
-from marlsmith.schemas import DiscreteActions, Entity, Metric, ObservationPart, StateField, TaskCard
+from marlsmith.schemas import DiscreteActions, Metric, ObservationPart, StateField, TaskCard
 
 SPEAKER, LISTENER = 0, 1
 AGENTS, LANDMARKS, WORDS = 2, 3, 3
@@ -142,15 +142,7 @@ def task_card() -> TaskCard:
                 meaning="own velocity",
                 agents=(LISTENER,),
             ),
-            ObservationPart(
-                name="landmark_offsets",
-                start=2,
-                stop=8,
-                kind="offset",
-                of="landmark",
-                meaning="landmarks seen from the agent, (x, y) each, in landmark order",
-                agents=(LISTENER,),
-            ),
+            mpe.landmark_offsets(2, LANDMARKS, (LISTENER,)),
             ObservationPart(
                 name="message",
                 start=8,
@@ -161,10 +153,7 @@ def task_card() -> TaskCard:
                 agents=(LISTENER,),
             ),
         ),
-        entities=(
-            Entity(name="agent", count=AGENTS, position="agent_pos", velocity="agent_vel", radius=0.075),
-            Entity(name="landmark", count=LANDMARKS, position="landmark_pos", radius=0.04),
-        ),
+        entities=mpe.bodies(AGENTS, 0.075, LANDMARKS, 0.04),
         target="landmark",
         goal="goal",
         reach=mpe.REACH,

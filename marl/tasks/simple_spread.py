@@ -9,7 +9,7 @@ from torch import Tensor
 
 from marlsmith.marl.tasks import mpe
 from marlsmith.marl.tasks.base import Episodes, State
-from marlsmith.schemas import DiscreteActions, Entity, Metric, ObservationPart, TaskCard, UserError
+from marlsmith.schemas import DiscreteActions, Metric, ObservationPart, TaskCard, UserError
 
 AGENT_RADIUS = 0.15
 LOCAL_RATIO = 0.5
@@ -154,20 +154,10 @@ def task_card(n: int, description: str) -> TaskCard:
         observation=(
             ObservationPart(name="velocity", start=0, stop=2, kind="velocity", of="self", meaning="own velocity"),
             ObservationPart(name="position", start=2, stop=4, kind="position", of="self", meaning="own position"),
-            ObservationPart(
-                name="landmark_offsets",
-                start=landmarks,
-                stop=others,
-                kind="offset",
-                of="landmark",
-                meaning="landmarks seen from the agent, (x, y) each, in landmark order",
-            ),
+            mpe.landmark_offsets(landmarks, n),
             *(of_others if n > 1 else ()),
         ),
-        entities=(
-            Entity(name="agent", count=n, position="agent_pos", velocity="agent_vel", radius=AGENT_RADIUS),
-            Entity(name="landmark", count=n, position="landmark_pos", radius=0.05),
-        ),
+        entities=mpe.bodies(n, AGENT_RADIUS, n, 0.05),
         target="landmark",
         reach=mpe.REACH,
         collide=2 * AGENT_RADIUS if n > 1 else None,
