@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mpe2 import simple_speaker_listener_v4
+from mpe_parity import assert_free_running
 
 from marlsmith.marl.evaluation import rollout_random
 from marlsmith.marl.tasks.base import Episodes
@@ -32,24 +33,16 @@ def some_actions(rng: np.random.Generator, count: int) -> np.ndarray:
 def test_free_running_equals_mpe2(dtype: torch.dtype, tolerance: float) -> None:
     rng = np.random.default_rng(0)
     task = SimpleSpeakerListener(dtype=dtype)
-    seeds = list(range(40))
-    state = task.reference_reset(seeds)
-    environments = [reference(seed) for seed in seeds]
-    for step in range(25):
-        actions = some_actions(rng, len(seeds))
-        state, reward, terminated = task.step(state, torch.from_numpy(actions)[None])
-        assert not terminated.any()
-        seen = task.observe(state)[0].numpy()
-        for i, (env, raw) in enumerate(environments):
-            _, rewards, _, truncations, _ = env.step(dict(zip(raw.possible_agents, actions[i].tolist(), strict=True)))
-            np.testing.assert_allclose(seen[i], full_observations(raw), rtol=0, atol=tolerance)
-            np.testing.assert_allclose(
-                reward[0, i].numpy(),
-                list(rewards.values()),
-                rtol=tolerance if dtype == torch.float32 else 0,
-                atol=1e-12,
-            )
-            assert all(truncations.values()) == (step == 24)
+    environments = [reference(seed) for seed in range(40)]
+    assert_free_running(
+        task,
+        task.reference_reset(range(40)),
+        environments,
+        lambda count: some_actions(rng, count),
+        full_observations,
+        tolerance,
+        tolerance if dtype == torch.float32 else 0,
+    )
 
 
 def test_reset_reproduces_the_draws_of_mpe2() -> None:
