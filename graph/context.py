@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from marlsmith.agents.roles import Roles
 from marlsmith.graph.journal import Journal
@@ -16,7 +17,7 @@ from marlsmith.schemas import Signal, TaskCard
 
 @dataclass(frozen=True)
 class Parts:
-    """What the caller brings to a run; the driver closes the executor when the run halts."""
+    """What the caller brings to a run."""
 
     card: TaskCard
     roles: Roles
@@ -24,6 +25,18 @@ class Parts:
     signal_to_code: Callable[[Signal, TaskCard], str]
     tokens: Callable[[], int]
     """Tokens that these roles have spent so far, in this process."""
+
+
+class Outfitter(Protocol):
+    """How a run gets what it needs: first its executor, before anything is written, then the rest."""
+
+    def engage(self, settings: RunSettings) -> Executor:
+        """The driver asks it for its jail, which may refuse, and closes it when the run halts."""
+        ...
+
+    def equip(self, directory: RunDirectory, executor: Executor) -> Parts:
+        """Called under the run's lock, when its directory exists (llm.jsonl goes there)."""
+        ...
 
 
 @dataclass(frozen=True)

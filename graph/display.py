@@ -23,9 +23,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from marlsmith.graph import jail
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.trace import Event
-from marlsmith.schemas import Evaluation, UserError, Verdict, printable
+from marlsmith.schemas import Evaluation, JailReport, UserError, Verdict, printable
 
 ROLE_STYLES = {"critic": "magenta", "generator": "cyan", "validator": "yellow", "tool": "blue", "judge": "green"}
 WORDS = 400
@@ -46,6 +47,7 @@ class Story:
     def __init__(self) -> None:
         self.settings: RunSettings | None = None
         self.evaluations: dict[str, Evaluation] = {}
+        self.proposals: dict[str, Event] = {}
         self.told: set[str] = set()
 
     def recall(self, past: Iterable[Event]) -> None:
@@ -78,6 +80,12 @@ class Story:
         table = Table.grid(padding=(0, 2))
         for name, value in rows:
             table.add_row(Text(name, "dim"), Text(value))
+        if event.get("jail") is not None:
+            report = JailReport.model_validate(event["jail"])
+            said = Text(jail.summary(report), jail.style(report))
+            if settings.train.device != "cpu":
+                said.append("; with a GPU the jail is wider, and that was not tried", "yellow")
+            table.add_row(Text("jail", "dim"), said)
         title = "marlsmith, resumed" if event["resumed"] else "marlsmith"
         yield Panel(table, title=title, title_align="left", border_style="dim")
 
@@ -102,17 +110,27 @@ class Story:
 
     def _proposal(self, event: Event) -> Iterable[RenderableType]:
         yield from self._round(event)
+        self.proposals[event["candidate"]] = event
         parents = f" from {', '.join(event['parents'])}" if event["parents"] else ""
         yield _says("generator", f"{event['kind']}{parents}: {event['rationale']}", event["candidate"])
         yield _detail(event["summary"])
 
     def _check(self, event: Event) -> Iterable[RenderableType]:
+        proposal = self.proposals.get(event["candidate"], {})
+        mended = f"the repair of {', '.join(proposal['parents'])} is " if proposal.get("kind") == "repair" else ""
         if event["accepted"]:
             why = f": {'; '.join(event['reasons'])}" if event.get("reasons") else ""
-            yield _says("validator", f"accepted for training{why}", event["candidate"])
+            yield _says("validator", f"{mended}accepted for training{why}", event["candidate"])
             return
         by = {"rules": "the method's rules", "executor": "the checks", "validator": "the validator"}[event["by"]]
-        yield _says("validator", f"refused by {by}: {'; '.join(event['problems'])}", event["candidate"], "red")
+        repairs = self.settings.method.repairs if self.settings is not None else 0
+        dropped = " and dropped" if proposal.get("attempt", 0) >= repairs else ""
+        said = f"{mended}refused by {by}{dropped}: {'; '.join(event['problems'])}"
+        yield _says("validator", said, event["candidate"], "red")
+
+    def _repair(self, event: Event) -> Iterable[RenderableType]:
+        count = f" (repair {event['attempt']} of {event['repairs']})" if event["repairs"] > 1 else ""
+        yield _says("generator", f"is asked to mend {', '.join(event['candidates'])}{count}")
 
     def _tool_call(self, event: Event) -> Iterable[RenderableType]:
         arguments = event["arguments"]
@@ -151,11 +169,12 @@ class Story:
             kept = evaluation.candidate in event["population"]
             label = Text(evaluation.candidate + (" *" if kept else ""), style="bold" if kept else "")
             if evaluation.score is None:
-                table.add_row(label, Text("failed", "red"), "", "", "")
+                stage = evaluation.error.stage if evaluation.error is not None else ""
+                table.add_row(label, Text("failed", "red"), Text(stage, "red"), "", "")
                 continue
             gain = "" if control is None or control.score is None else f"{evaluation.score - control.score:+.3f}"
             bar = Text(_bar(evaluation.score, 20), "green" if kept else "dim")
-            table.add_row(label, f"{evaluation.score:.3f}", _interval(evaluation.interval), bar, gain)
+            table.add_row(label, f"{evaluation.score:.3f}", Text(_interval(evaluation.interval)), bar, gain)
         if event["population"]:
             table.caption = Text("* kept as a parent", "dim")
             table.caption_justify = "left"
@@ -189,7 +208,7 @@ def _outcome(event: Event) -> Iterable[RenderableType]:
         table = Table.grid(padding=(0, 2))
         for name, standing, style in (("native", native, "dim"), (best["candidate"], best, "bold green")):
             bar = Text(_bar(standing["score"], 40), style)
-            table.add_row(Text(name, style), bar, f"{standing['score']:.3f}", _interval(standing["interval"]))
+            table.add_row(Text(name, style), bar, f"{standing['score']:.3f}", Text(_interval(standing["interval"])))
         seeds = "fresh seeds" if event["phase"] == "confirm" else "seeds of the search, which flatter the best"
         yield Text(f"Score on {len(best['scores'])} {seeds}; interquartile mean and 95% interval", "dim")
         yield table
@@ -298,10 +317,10 @@ class LiveTrace:
         self.console = console
         self.story = Story()
         self.bars = Progress(
-            TextColumn("{task.description}", style="dim"),
+            TextColumn("{task.description}", style="dim", markup=False),
             BarColumn(bar_width=30),
             TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[note]}", style="dim"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             TimeElapsedColumn(),
             TextColumn("left", style="dim"),
             TimeRemainingColumn(),

@@ -79,3 +79,12 @@ class RunSettings(Record):
     seed: int = Field(0, ge=0, le=400_000, description="times 10,000 it still fits 32 bits, see seeds.py")
     workers: int = Field(1, ge=1, le=1024, description="branches trained at the same time")
     branch_seconds: float = Field(600.0, gt=0, description="time limit of one branch")
+    unsafe_jail: bool = Field(False, description="run although the jail around candidate code is not sound")
+
+
+MOST_ROWS = 4096
+
+
+def reward_rows(train: TrainConfig, seeds: int) -> int:
+    """Rows of one reward call in such a training, for a check at the size that counts; at most MOST_ROWS."""
+    return min(MOST_ROWS, seeds * train.environments * train.rollout)

@@ -16,6 +16,7 @@ from marlsmith.agents.client import AnswerError
 from marlsmith.graph import judgement
 from marlsmith.graph.briefs import code_of, diagnosis_brief, proposal_brief, review_brief, tried
 from marlsmith.graph.context import Context
+from marlsmith.graph.methods import reward_rows
 from marlsmith.graph.naming import batch_name, candidate_ids
 from marlsmith.graph.outcome import finished_event
 from marlsmith.graph.seeds import confirm_seeds, role_seed, search_seeds
@@ -35,6 +36,7 @@ from marlsmith.graph.trace import (
     Judged,
     Promoted,
     Proposed,
+    RepairAsked,
     StageStarted,
     Warned,
     summary,
@@ -125,9 +127,12 @@ def check(state: State, runtime: Runtime[Context]) -> State:
         _tell(runtime, event)
     accepted = state["accepted"] + [event.candidate for event in checks if event.accepted]
     rejected = {event.candidate: list(event.problems) for event in checks if not event.accepted}
-    if not rejected or state["attempt"] >= runtime.context.settings.method.repairs:
+    repairs, attempt = runtime.context.settings.method.repairs, state["attempt"] + 1
+    if not rejected or attempt > repairs:
         return {"pending": [], "accepted": accepted, "rejected": {}}
-    return {"pending": [], "accepted": accepted, "rejected": rejected, "attempt": state["attempt"] + 1}
+    place = {"stage": state["stage"], "round": state["round"], "attempt": attempt}
+    _tell(runtime, RepairAsked(**place, repairs=repairs, candidates=tuple(rejected)))
+    return {"pending": [], "accepted": accepted, "rejected": rejected, "attempt": attempt}
 
 
 def branch(state: BranchTask, runtime: Runtime[Context]) -> State:
@@ -251,8 +256,9 @@ def _check_all(ids: Sequence[str], state: State, runtime: Runtime[Context]) -> t
     checks = {id: _checked(id, "rules", found) for id, found in problems.items() if found}
 
     sound = [candidate for candidate in candidates if candidate.id not in checks]
+    task, rows = context.settings.task, reward_rows(context.settings.train, method.search_seeds)
     with ThreadPoolExecutor(max_workers=max(1, executor.workers)) as pool:
-        failures = list(pool.map(lambda c: executor.check(c.signal, context.settings.task, method.scope), sound))
+        failures = list(pool.map(lambda c: executor.check(c.signal, task, method.scope, rows=rows), sound))
     for candidate, failed in zip(sound, failures, strict=True):
         if failed:
             found = [f"{failure.stage}: {failure.message}" for failure in failed]

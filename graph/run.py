@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.types import Command, StateSnapshot
 
-from marlsmith.graph.context import Context, Parts
+from marlsmith.graph import jail
+from marlsmith.graph.context import Context, Outfitter
 from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.graph.run_directory import RunDirectory
@@ -25,9 +27,6 @@ from marlsmith.graph.trace import Event, RunStarted
 from marlsmith.graph.wiring import Machine, build_with, fingerprint
 from marlsmith.marl.executor import Cancelled, Executor
 from marlsmith.schemas import UserError, plain
-
-Equip = Callable[[RunDirectory], Parts]
-"""Makes what a run needs; called under the run's lock, when its directory exists (llm.jsonl goes there)."""
 
 
 class Paused(Exception):
@@ -65,40 +64,42 @@ class Stop:
             self._executor.close()
 
 
-def start(
-    settings: RunSettings,
-    equip: Equip,
-    path: Path,
-    *,
-    stop: Stop | None = None,
-    jail: Mapping[str, Any] | None = None,
-) -> Iterator[Event]:
+def start(settings: RunSettings, outfitter: Outfitter, path: Path, *, stop: Stop | None = None) -> Iterator[Event]:
     """A new run in `path`, to its end; the last event is `finished`.
 
     Raises UserError, EndpointError, Paused or WaitingForApproval. After any of them the run can be resumed,
-    but where `equip` refused: then nothing has happened, and nothing is left behind.
+    but where the jail or the outfitter refused: then nothing has happened, and nothing is left behind.
     """
-    directory = RunDirectory.create(path, settings, fingerprint(), jail)
-    with directory.lock():
-        try:
-            yield from _drive(directory, equip, stop or Stop(), None)
-        except UserError:
-            if not any(directory.events()):
-                directory.remove()
-            raise
+    RunDirectory.require_place(path)
+    executor = outfitter.engage(settings)
+    try:
+        directory = RunDirectory.create(path, settings, fingerprint(), jail.record(executor.jail()))
+        with directory.lock():
+            try:
+                yield from _drive(directory, outfitter, executor, stop or Stop(), None)
+            except UserError:
+                if not any(directory.events()):
+                    directory.remove()
+                raise
+    finally:
+        executor.close()
 
 
-def resume(path: Path, equip: Equip, *, stop: Stop | None = None, approve: bool | None = None) -> Iterator[Event]:
+def resume(
+    path: Path, outfitter: Outfitter, *, stop: Stop | None = None, approve: bool | None = None
+) -> Iterator[Event]:
     """An existing run from where it stands; `approve` answers its question. Raises what `start` raises.
 
-    A run that had finished says so again, without calling `equip`.
+    A run that had finished says so again, without asking for an executor.
     """
     directory = RunDirectory.open(path, fingerprint())
     with directory.lock():
-        yield from _drive(directory, equip, stop or Stop(), approve)
+        yield from _drive(directory, outfitter, None, stop or Stop(), approve)
 
 
-def _drive(directory: RunDirectory, equip: Equip, stop: Stop, approve: bool | None) -> Iterator[Event]:
+def _drive(
+    directory: RunDirectory, outfitter: Outfitter, executor: Executor | None, stop: Stop, approve: bool | None
+) -> Iterator[Event]:
     journal = Journal(directory)
     with _saver(directory) as saver:
         machine = build_with(saver)
@@ -110,11 +111,13 @@ def _drive(directory: RunDirectory, equip: Equip, stop: Stop, approve: bool | No
             yield journal.finished()
             return
         given = _input(before, approve, directory)
-        parts, told_the_end = equip(directory), False
+        executor, told_the_end = executor or outfitter.engage(directory.settings), False
         try:
+            report = executor.jail()
+            parts = outfitter.equip(directory, executor)
             journal.meter(parts.tokens)
             resumed = bool(before.values)
-            started = RunStarted(run=str(directory.path), resumed=resumed, settings=directory.settings)
+            started = RunStarted(run=str(directory.path), resumed=resumed, settings=directory.settings, jail=report)
             yield journal.record(plain(started))
             slots = threading.BoundedSemaphore(directory.settings.workers)
             context = Context(directory.settings, directory, parts, journal, slots)
@@ -124,7 +127,7 @@ def _drive(directory: RunDirectory, equip: Equip, stop: Stop, approve: bool | No
                 told_the_end = event["event"] == "finished"
                 yield event
         finally:
-            parts.executor.close()
+            executor.close()
         after = machine.get_state(config)
         if after.interrupts:
             yield journal.record(dict(after.interrupts[0].value))
@@ -163,6 +166,8 @@ def _saver(directory: RunDirectory) -> Iterator[SqliteSaver]:
     file, path = directory.path / "graph.sqlite", directory.path
     try:
         with SqliteSaver.from_conn_string(str(file)) as saver:
+            # The default calls whatever function a file names: a run may come from somebody else.
+            saver.serde = JsonPlusSerializer(allowed_msgpack_modules=None)
             yield saver
     except sqlite3.OperationalError as error:
         remedy = f"free space or allow it, then `marlsmith resume {path}`"

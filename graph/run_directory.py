@@ -64,13 +64,9 @@ class RunDirectory:
         cls, path: Path, settings: RunSettings, fingerprint: str, jail: Mapping[str, Any] | None = None
     ) -> RunDirectory:
         """A new run. Built beside its place and renamed into it: a refusal leaves nothing behind."""
+        cls.require_place(path)
         path = path.absolute()
-        with _creating(path):
-            str(path).encode()  # run.toml could not name it otherwise
-            if path.exists() or path.is_symlink():
-                raise UserError(f"{path} exists: choose another directory, or `marlsmith resume {path}`")
         with _creating(path), _parents_of(path):
-            _require_space(path.parent)
             building = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
             try:
                 for room in ("candidates", "branches", "main"):
@@ -83,6 +79,16 @@ class RunDirectory:
                 shutil.rmtree(building, ignore_errors=True)
                 raise
         return cls(path, settings)
+
+    @staticmethod
+    def require_place(path: Path) -> None:
+        """Refuses at once what `create` would refuse: a name that is taken or impossible, a disk that is full."""
+        path = path.absolute()
+        with _creating(path):
+            str(path).encode()  # run.toml could not name it otherwise
+            if path.exists() or path.is_symlink():
+                raise UserError(f"{path} exists: choose another directory, or `marlsmith resume {path}`")
+            _require_space(next(parent for parent in path.parents if parent.exists()))
 
     @classmethod
     def open(cls, path: Path, fingerprint: str | None = None) -> RunDirectory:

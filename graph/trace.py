@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+from pydantic import Field
+
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.state import Phase
 from marlsmith.schemas import (
@@ -16,6 +18,7 @@ from marlsmith.schemas import (
     Diagnosis,
     Evaluation,
     Feature,
+    JailReport,
     ObservationConfig,
     Record,
     RewardConfig,
@@ -34,6 +37,7 @@ class RunStarted(Record):
     run: str
     resumed: bool
     settings: RunSettings
+    jail: JailReport | None = Field(None, description="as it was found when this process began")
 
 
 class StageStarted(Record):
@@ -78,6 +82,17 @@ class Checked(Record):
     by: Literal["rules", "executor", "validator"] | None = None
     problems: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+
+
+class RepairAsked(Record):
+    """The generator is asked to mend what a pass of `check` refused."""
+
+    event: Literal["repair"] = "repair"
+    stage: int
+    round: int
+    attempt: int
+    repairs: int
+    candidates: tuple[str, ...]
 
 
 class Checks(Record):
@@ -188,6 +203,7 @@ _IDENTITY: dict[str, tuple[str, ...]] = {
     "diagnosis": ("stage", "round"),
     "proposal": ("candidate",),
     "check": ("candidate",),
+    "repair": ("stage", "round", "attempt"),
     "tool_call": ("branch",),
     "tool_result": ("branch",),
     "judged": ("stage", "round", "phase"),

@@ -23,9 +23,9 @@ def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, object]]:
     try:
         tensors = safetensors.torch.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        about = json.loads(header["__metadata__"]["marlsmith"])
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        belongs = json.loads(header["__metadata__"]["marlsmith"])
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(
             f"This checkpoint is damaged or was not written by marlsmith ({error}): train it again."
         ) from None
-    return tensors, about
+    return tensors, belongs

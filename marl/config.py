@@ -49,6 +49,10 @@ class TrainConfig(Record):
     mixer: int = Field(32, ge=1, description="width of QMIX's mixing network")
 
 
+CURVE_EPISODES = 10
+"""Of each member, for a point of the learning curve."""
+
+
 class EvaluationConfig(Record):
     """The score: greedy policy, fixed episodes, the task's own metric."""
 
@@ -68,6 +72,11 @@ class BranchRequest(Record):
     reward_mode: Literal["replace", "add"] = "replace"
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What a checkpoint of this branch says of itself."""
+        return self.model_dump(mode="json", include={"task", "candidate", "seeds", "train"})
 
     @field_validator("seeds")
     @classmethod

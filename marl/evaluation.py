@@ -49,7 +49,7 @@ def play(task: Task, policy: Policy, observer: Observer, draws: Sequence[torch.G
             observation = observer.observe(environments.observation)
     finally:
         environments.close()
-    observer.require_finite()
+    observer.require_sound()
     return Episodes(stack_states(states), torch.stack(rewards), torch.stack(actions), torch.stack(alives))
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Protocol
 
 from marlsmith.marl.config import BranchRequest
-from marlsmith.schemas import Evaluation, Failure, Record, Scope, Signal
+from marlsmith.schemas import Evaluation, Failure, JailReport, Record, Scope, Signal
+
+ROWS = 1600
+"""Of a reward call in a training with the default settings: seeds x environments x steps of a rollout."""
 
 
 class Progress(Record):
@@ -24,8 +27,15 @@ class Executor(Protocol):
 
     workers: int
 
-    def check(self, signal: Signal, task: str, scope: Scope) -> list[Failure]:
-        """What speaks against training this signal; empty when it is sound."""
+    def jail(self) -> JailReport:
+        """What the jail around candidate code enforces, found by trying it once.
+
+        Raises UserError where a required group is open and the user did not insist (`--unsafe-jail`).
+        """
+        ...
+
+    def check(self, signal: Signal, task: str, scope: Scope, rows: int = ROWS) -> list[Failure]:
+        """What speaks against training this signal; empty when it is sound. `rows` is the batch of a reward call."""
         ...
 
     def train(

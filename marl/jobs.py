@@ -8,34 +8,48 @@ from typing import Any
 
 import torch
 
+from marlsmith.marl.algorithms import Algorithm, Spaces, find_algorithm
 from marlsmith.marl.behaviour import behaviour
-from marlsmith.marl.checkpoint import pack
-from marlsmith.marl.config import BranchRequest
+from marlsmith.marl.checkpoint import pack, unpack
+from marlsmith.marl.config import CURVE_EPISODES, BranchRequest, EvaluationConfig
 from marlsmith.marl.devices import on_device
+from marlsmith.marl.evaluation import play as play_episodes
 from marlsmith.marl.external.client import Channel
 from marlsmith.marl.external.source import Found, Source
 from marlsmith.marl.external.task import ExternalTask
-from marlsmith.marl.external.wire import EnvironmentFault
+from marlsmith.marl.observing import Observer
+from marlsmith.marl.policy_link import PolicyFault, RemotePolicy, Shapes, answer, observations
+from marlsmith.marl.seeding import generator
+from marlsmith.marl.signals import samples
 from marlsmith.marl.signals.dynamic import check_signal
-from marlsmith.marl.signals.program import Program, build_program
+from marlsmith.marl.signals.program import build_program
 from marlsmith.marl.tasks import Task, make_task
 from marlsmith.marl.trainer import Trainer
 from marlsmith.marl.workers.failures import candidate_line, diagnose, said
-from marlsmith.marl.workers.jobs import CHANNEL_FD, Report
-from marlsmith.schemas import CurvePoint, Scope, Signal, SignalError, plain
+from marlsmith.marl.workers.jobs import ENVIRONMENTS_FD, PEER_FD, Report
+from marlsmith.schemas import CurvePoint, Signal, SignalError, TaskCard, plain
 
 CURVE_POINTS = 8
-CURVE_EPISODES = 10
+CURVE_SEED = 1
+"""Of other episodes than those that decide. Those are not known here: candidate code runs in this process."""
 REPORT_SECONDS = 0.2
 
 
-def check(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
-    """Build a signal and try its functions. Raises SignalError where it is refused."""
+def sample(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
+    """The states on which candidates for a task will be tried. No candidate code is in this process."""
     task = _task(arguments["task"], arguments, report)
+    return {}, samples.pack(samples.sample(task, arguments["rows"]))
+
+
+def check(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
+    """Build a signal and try its functions on sampled states. Raises SignalError where it is refused."""
+    task = _task(arguments["task"], arguments, report, playable=False)
     signal = Signal.model_validate(arguments["signal"])
+    tried = samples.unpack(arguments["tensors"])
+    report({})
     try:
-        program = check_signal(signal, task, arguments["scope"])
-    except (SignalError, EnvironmentFault):
+        check_signal(signal, task, arguments["scope"], tried, beat=lambda: report({}))
+    except SignalError:
         raise
     except Exception as error:
         line = candidate_line(error)
@@ -43,58 +57,103 @@ def check(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], by
         stage, _ = diagnose(error)
         message = f"{where}{type(error).__name__}: {said(error)}"
         raise SignalError(message, "dynamic" if stage == "crash" else stage) from None
-    return {"scope": program.scope, "observes": program.enhance is not None}, None
+    return {}, None
 
 
 def train(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
-    """Train and evaluate one candidate, all its seeds batched.
+    """Train one candidate, all its seeds batched.
 
-    Returns per-seed metrics, behaviour, term statistics, the curve and the time, and the checkpoint's bytes.
+    Returns term statistics, the learning curve and the steps, by this process's own word, and the checkpoint.
     """
     request = BranchRequest.model_validate(arguments["request"])
     with on_device(request.train.device):
-        return _trained(request, Signal.model_validate(arguments["signal"]), arguments, report)
+        task = _task(request.task, arguments, report)
+        signal = Signal.model_validate(arguments["signal"])
+        program = None if signal.is_native else build_program(signal, task.card)
+        trainer = Trainer(task, program, request.train, request.seeds, request.reward_mode)
+        curve = _train(trainer, task, report)
+        trainer.require_health()
+        value = {
+            "terms": {name: plain(term) for name, term in trainer.term_statistics().items()},
+            "curve": [plain(point) for point in curve],
+            "steps": trainer.steps,
+            "scalar": program is not None and program.scalar,
+        }
+        return value, pack(trainer.tensors(), request.about)
 
 
-def _trained(
-    request: BranchRequest, signal: Signal, arguments: dict[str, Any], report: Report
-) -> tuple[dict[str, Any], bytes | None]:
-    task = _task(request.task, arguments, report)
-    program = None if signal.is_native else build_program(signal, task.card)
-    started = time.perf_counter()
-    trainer = Trainer(task, program, request.train, request.seeds, request.reward_mode)
-    curve = _train(trainer, request, task, report)
-    trainer.require_health()
-    episodes = trainer.evaluate(request.evaluation.episodes, request.evaluation.seed)
+def simulate(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
+    """Play the episodes that decide with the policy at PEER_FD: per-seed metrics, and behaviour.
+
+    No candidate code is ever in this process: what it says is the score. The policy sees observations only.
+    """
+    evaluation = EvaluationConfig.model_validate(arguments["evaluation"])
+    seeds: list[int] = arguments["seeds"]
+    task = _task(arguments["task"], arguments, report)
+    shapes = Shapes.of(task.card, len(seeds), evaluation.episodes)
+    policy = RemotePolicy(socket.socket(fileno=PEER_FD), shapes)
+    draws = [generator(evaluation.seed, f"evaluation of {seed}") for seed in seeds]
+    try:
+        episodes = play_episodes(task, policy, Observer(None), draws, evaluation.episodes)
+    except PolicyFault as fault:
+        raise SignalError(str(fault), "crash") from None
     metrics = {name: value.float().mean(-1).tolist() for name, value in task.metrics(episodes).items()}
-    seconds = time.perf_counter() - started
-    value = {
-        "metrics": metrics,
-        "behaviour": behaviour(episodes, task.card),
-        "terms": {name: plain(term) for name, term in trainer.term_statistics().items()},
-        "curve": [plain(point) for point in curve],
-        "seconds": seconds,
-        "steps": trainer.steps,
-        "scope": _scope_used(program),
-    }
-    about = {
-        "task": request.task,
-        "candidate": request.candidate,
-        "seeds": request.seeds,
-        "train": plain(request.train),
-    }
-    return value, pack(trainer.tensors(), about)
+    return {"metrics": metrics, "behaviour": behaviour(episodes, task.card)}, None
 
 
-def _task(reference: str, arguments: dict[str, Any], report: Report) -> Task:
+def play(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
+    """Be the policy that a simulator at PEER_FD plays with: trained networks, and the signal's features.
+
+    Raises SignalError where the networks are no such policy's, or the features fail.
+    """
+    request = BranchRequest.model_validate(arguments["request"])
+    signal = Signal.model_validate(arguments["signal"])
+    card = _task(request.task, arguments, report, playable=False).card
+    connection = socket.socket(fileno=PEER_FD)
+    shapes = Shapes.of(card, len(request.seeds), arguments["episodes"])
+    observer = Observer(None if signal.observation is None else build_program(signal, card))
+    saved, _ = unpack(arguments["tensors"])
+    policy: Algorithm | None = None
+    memory: torch.Tensor | None = None
+    with on_device(request.train.device), torch.no_grad():
+        for begins, raw, available in observations(connection, shapes):
+            seen = observer.restart(raw) if begins else observer.observe(raw)
+            if policy is None:
+                policy = _policy(request, card, seen.shape[-1], saved)
+            if begins:
+                memory = policy.fresh_memory(shapes.environments)
+            action, memory = policy.act_greedily(seen, available, memory)
+            answer(connection, action, shapes)
+            report({})
+    observer.require_sound()
+    return {}, None
+
+
+def _policy(request: BranchRequest, card: TaskCard, width: int, saved: dict[str, torch.Tensor]) -> Algorithm:
+    """The algorithm with the saved networks in it. They come from a process that has run candidate code."""
+    factory, spaces = find_algorithm(request.train.algorithm), Spaces.of(card, width)
+    made = factory(spaces, request.train, [generator(seed, "policy") for seed in request.seeds])
+    for name, tensor in made.tensors():
+        if name.startswith(factory.policy):
+            if name not in saved or saved[name].shape != tensor.shape or saved[name].dtype != tensor.dtype:
+                raise SignalError(f"the trained networks do not fit: {name} is missing or of another shape", "crash")
+            if not bool(torch.isfinite(saved[name]).all()):
+                raise SignalError("the networks became NaN or infinite: scale the signal down", "dynamic")
+            tensor.copy_(saved[name])
+    return made
+
+
+def _task(reference: str, arguments: dict[str, Any], report: Report, *, playable: bool = True) -> Task:
     """The task. Environments of others run elsewhere: what they are was found out, and a channel leads to them."""
     if (external := arguments.get("external")) is None:
         return make_task(reference)
-    channel = Channel(socket.socket(fileno=CHANNEL_FD), beat=lambda: report({}))
+    channel = None
+    if playable:
+        channel = Channel(socket.socket(fileno=ENVIRONMENTS_FD), beat=lambda: report({}))
     return ExternalTask(Source.model_validate(external["source"]), Found.model_validate(external["found"]), channel)
 
 
-def _train(trainer: Trainer, request: BranchRequest, task: Task, report: Report) -> list[CurvePoint]:
+def _train(trainer: Trainer, task: Task, report: Report) -> list[CurvePoint]:
     """Train to the end, reporting a few times a second; the learning curve by greedy play on fixed episodes."""
     curve: list[CurvePoint] = []
     due = trainer.config.steps / CURVE_POINTS
@@ -102,7 +161,7 @@ def _train(trainer: Trainer, request: BranchRequest, task: Task, report: Report)
     while not trainer.finished:
         trainer.advance()
         if trainer.steps >= due * (len(curve) + 1):
-            curve.append(_curve_point(trainer, request, task))
+            curve.append(_curve_point(trainer, task))
         if time.perf_counter() - spoke >= REPORT_SECONDS:
             spoke = time.perf_counter()
             report(
@@ -115,19 +174,14 @@ def _train(trainer: Trainer, request: BranchRequest, task: Task, report: Report)
     return curve
 
 
-def _curve_point(trainer: Trainer, request: BranchRequest, task: Task) -> CurvePoint:
-    # Other episodes than the ones that decide: looking at the curve must not be a peek at the score.
-    episodes = trainer.evaluate(CURVE_EPISODES, request.evaluation.seed + 1)
+def _curve_point(trainer: Trainer, task: Task) -> CurvePoint:
+    episodes = trainer.evaluate(CURVE_EPISODES, CURVE_SEED)
     return CurvePoint(
         steps=trainer.steps,
         score=float(task.metrics(episodes)[task.card.score].float().mean()),
         native_return=float(episodes.reward.sum(0).mean()),
         shaped_return=trainer.shaped_return,
     )
-
-
-def _scope_used(program: Program | None) -> Scope:
-    return "own" if program is None or program.enhance is None else program.scope
 
 
 # Torch picks its kernels at first use; in the fork server that is once for all workers.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import socket
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,29 +14,38 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marlsmith.marl.algorithms import find_algorithm
-from marlsmith.marl.config import BranchRequest
-from marlsmith.marl.executor import Progress
-from marlsmith.marl.external.launch import EnvironmentServer, Report
-from marlsmith.marl.external.task import ExternalTask
-from marlsmith.marl.external.wire import EnvironmentFault
+from marlsmith.marl.checkpoint import pack, unpack
+from marlsmith.marl.config import CURVE_EPISODES, BranchRequest
+from marlsmith.marl.executor import ROWS, Progress
+from marlsmith.marl.external.launch import Report
+from marlsmith.marl.jail.selftest import examine
+from marlsmith.marl.running import Order, Runner
+from marlsmith.marl.scoring import score, told
 from marlsmith.marl.signals.program import MOST_TERMS, TERM_NAME, checked_tree
+from marlsmith.marl.signals.samples import MOST_ROWS
 from marlsmith.marl.statistics import bootstrap_interval, iqm
 from marlsmith.marl.tasks import Task, make_task
-from marlsmith.marl.workers.pool import JobFailure, JobResult, Limits, Pool
+from marlsmith.marl.workers.pool import JobFailure, Limits, Pool
 from marlsmith.schemas import (
+    REQUIRED_GROUPS,
     CurvePoint,
     Evaluation,
     Failure,
+    JailReport,
     Scope,
     Signal,
     SignalError,
-    TaskCard,
     TermStatistics,
     UserError,
     plain,
 )
 
 GIB = 2**30
+# Between two calls of candidate code a check gives a sign of life: one that loops is ended as stalled.
+CHECK_LIMITS = Limits(wall_seconds=10.0, stall_seconds=2.5, memory_bytes=2 * GIB, cpu_seconds=10.0)
+SAMPLE_LIMITS = Limits(wall_seconds=120.0, stall_seconds=60.0, memory_bytes=4 * GIB, cpu_seconds=120.0)
+SLOW_REWARD = "a reward function is called for one environment at a time: slow; write it over tensors"
+PROBE_LIMITS = Limits(wall_seconds=20.0, stall_seconds=20.0, memory_bytes=GIB, cpu_seconds=20.0)
 TermName = Annotated[str, Field(pattern=f"^(team_)*{TERM_NAME}$")]
 
 
@@ -43,49 +54,89 @@ class _TrainReply(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    metrics: dict[str, list[float]]
-    behaviour: dict[str, float]
     terms: dict[TermName, TermStatistics] = Field(max_length=2 * MOST_TERMS)
     curve: list[CurvePoint] = Field(max_length=100)
-    seconds: float
     steps: int
-    scope: Scope
+    scalar: bool
+    """Whether rewards were computed for one environment at a time."""
 
 
 class LocalExecutor:
     """Checks and trains in jailed worker processes, `workers` at a time."""
 
-    def __init__(self, workers: int, branch_seconds: float = 600.0, stall_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        workers: int,
+        branch_seconds: float = 600.0,
+        stall_seconds: float = 30.0,
+        *,
+        unsafe_jail: bool = False,
+    ) -> None:
         self.workers = workers
-        self.pool = Pool(workers)
-        self.hosts = max(1, len(os.sched_getaffinity(0)) // workers)
+        self.pool = Pool(workers, jail="unsafe" if unsafe_jail else "required")
+        self.runner = Runner(self.pool, hosts=max(1, len(os.sched_getaffinity(0)) // workers))
         self.train_limits = Limits(
             wall_seconds=branch_seconds,
             stall_seconds=stall_seconds,
             memory_bytes=4 * GIB,
             cpu_seconds=2 * branch_seconds,
         )
-        self.check_limits = Limits(wall_seconds=6.0, stall_seconds=6.0, memory_bytes=2 * GIB, cpu_seconds=6.0)
-        # Environments of others may be slow; while they answer, the job is not stalled.
-        self.external_check_limits = replace(self.check_limits, wall_seconds=60.0)
+        self._unsafe = unsafe_jail
+        self._examined: JailReport | None = None
+        self._examining = threading.Lock()
+        self._sampled: dict[tuple[str, int], bytes] = {}
+        self._sampling = threading.Lock()
 
-    def check(self, signal: Signal, task: str, scope: Scope) -> list[Failure]:
-        arguments = {"task": task, "scope": scope, "signal": plain(signal)}
+    def jail(self) -> JailReport:
+        """What the workers' jail enforces, found by trying it once. Raises UserError where it does not hold."""
+        with self._examining:
+            if self._examined is None:
+                try:
+                    self._examined = examine(
+                        lambda arguments: self.pool.run("probe", arguments, PROBE_LIMITS).value, self._unsafe
+                    )
+                except JobFailure as failure:
+                    raise UserError(f"the jail around candidate code could not be tried: {failure}") from None
+            report = self._examined
+        if not report.sound and not report.unsafe:
+            acts = [probe.act for probe in report.open if probe.group in REQUIRED_GROUPS]
+            more = f", and {len(acts) - 2} more" if len(acts) > 2 else ""
+            raise UserError(
+                "the jail around candidate code does not hold on this machine "
+                f"({', '.join(acts[:2])}{more}): `marlsmith doctor` says what is missing, "
+                "and --unsafe-jail runs all the same"
+            )
+        return report
+
+    def check(self, signal: Signal, task: str, scope: Scope, rows: int = ROWS) -> list[Failure]:
         made = make_task(task)
         try:
             checked_tree(signal, made.card)
         except SignalError as error:
             return [Failure(stage=error.stage, message=problem) for problem in error.problems]
+        self.jail()
+        arguments = {"task": task, "scope": scope, "signal": plain(signal)}
+        samples = self._samples(task, made, min(rows, MOST_ROWS))
         try:
-            limits = self.external_check_limits if isinstance(made, ExternalTask) else self.check_limits
-            self._run("check", arguments, limits, made)
+            self.runner.run(made, Order("check", arguments, CHECK_LIMITS, tensors=samples, environments=False))
         except JobFailure as failure:
-            if failure.stage == "environment":  # not the candidate's fault: no repair of it would help
-                raise UserError(f"The environment of {task} failed: {failure}. Mend it and try again.") from None
-            looped = failure.stage == "timeout" and not isinstance(made, ExternalTask)
-            remedy = ": it may loop for ever; vectorise it" if looped else ""
-            return [Failure(stage=failure.stage, message=f"{failure}{remedy}")]
+            return [Failure(stage=failure.stage, message=f"{failure}{_remedy(failure)}")]
         return []
+
+    def _samples(self, task: str, made: Task, rows: int) -> bytes:
+        """The states on which candidates are tried, made once. Raises UserError where the environment fails."""
+        with self._sampling:
+            if (task, rows) not in self._sampled:
+                order = Order("sample", {"task": task, "rows": rows}, SAMPLE_LIMITS)
+                try:
+                    result, _ = self.runner.run(made, order)
+                except JobFailure as failure:
+                    whose = "The environment of" if failure.stage == "environment" else "Playing"
+                    raise UserError(f"{whose} {task} failed: {failure}. Mend it and try again.") from None
+                if result.tensors is None:
+                    raise RuntimeError("the samples did not come")
+                self._sampled[task, rows] = result.tensors
+            return self._sampled[task, rows]
 
     def train(
         self,
@@ -95,82 +146,89 @@ class LocalExecutor:
         progress: Callable[[Progress], None] | None = None,
     ) -> Evaluation:
         task = make_task(request.task)
-        find_algorithm(request.train.algorithm)
-
-        def on_progress(said: dict[str, Any]) -> None:
-            if progress is not None:
-                try:
-                    progress(Progress(branch=request.branch, **said))
-                except (ValidationError, TypeError):
-                    return  # a worker that garbles its progress is judged by its result
-
+        algorithm = find_algorithm(request.train.algorithm)
+        self.jail()
         failed = {
             "candidate": request.candidate,
             "branch": request.branch,
             "seeds": request.seeds,
             "steps": request.train.steps,
         }
-        arguments = {"request": plain(request), "signal": plain(signal)}
+        started = time.monotonic()
         try:
             limits = replace(self.train_limits, accelerator=request.train.device != "cpu")
-            result, report = self._run("train", arguments, limits, task, on_progress)
-            reply = _TrainReply.model_validate(result.value)
-            evaluation = _evaluation(request, reply, task.card, _warnings(report))
+            order = Order(
+                "train",
+                told(request, signal),
+                limits,
+                _listener(request.branch, progress),
+                most_environments=len(request.seeds) * (request.train.environments + CURVE_EPISODES),
+            )
+            trained, training = self.runner.run(task, order)
+            reply = _TrainReply.model_validate(trained.value)
+            if trained.tensors is None:
+                raise ValueError("no checkpoint came with it")
+            policy = _policy(trained.tensors, request, algorithm.policy)
+            found, playing = score(self.runner, request, signal, task, policy, limits)
+            if set(found.metrics) != {metric.name for metric in task.card.metrics}:
+                raise ValueError(f"metrics {sorted(found.metrics)} are not the task's")
         except JobFailure as failure:
             return Evaluation(**failed, error=Failure(stage=failure.stage, message=str(failure)))
-        except (ValidationError, KeyError, ValueError) as error:
+        except (ValidationError, KeyError, ValueError, UserError) as error:
             return Evaluation(
                 **failed, error=Failure(stage="crash", message=f"the worker's result is malformed: {error}")
             )
-        if result.tensors is None:
-            return Evaluation(**failed, error=Failure(stage="crash", message="the worker sent no checkpoint"))
-        _write(directory / "checkpoint.safetensors", result.tensors)
-        return evaluation
-
-    def _run(
-        self,
-        job: str,
-        arguments: dict[str, Any],
-        limits: Limits,
-        task: Task,
-        on_progress: Callable[[dict[str, Any]], None] | None = None,
-    ) -> tuple[JobResult, Report]:
-        """A job's result, with what the server of its environments reports of them. Raises JobFailure."""
-        if not isinstance(task, ExternalTask):
-            return self.pool.run(job, arguments, limits, on_progress), Report()
-        external = {
-            "source": task.source.model_dump(mode="json", by_alias=True),
-            "found": plain(task.found),
-        }
-        servers: list[EnvironmentServer] = []
-        result: JobResult | None = None
-        failure: JobFailure | None = None
-
-        def connect() -> socket.socket:
-            servers.append(EnvironmentServer(task.source, task.found, self.hosts))
-            return servers[-1].connection
-
-        try:
-            try:
-                result = self.pool.run(job, {**arguments, "external": external}, limits, on_progress, connect)
-            except JobFailure as error:
-                failure = error
-            report = servers[-1].report() if servers else Report()
-        except EnvironmentFault as fault:
-            raise JobFailure("environment", str(fault)) from None
-        finally:
-            for server in servers:
-                server.stop()
-        if result is not None:
-            return result, report
-        if report.fault is not None:
-            raise JobFailure("environment", report.fault) from None
-        assert failure is not None
-        # That the environments are at fault is for their server to say: a candidate would gain by it.
-        raise JobFailure("crash", failure.message) if failure.stage == "environment" else failure
+        _write(directory / "checkpoint.safetensors", trained.tensors)
+        scores = found.metrics[task.card.score]
+        return Evaluation(
+            candidate=request.candidate,
+            branch=request.branch,
+            seeds=request.seeds,
+            steps=reply.steps,
+            score=iqm(scores),
+            scores=tuple(scores),
+            interval=bootstrap_interval(scores),
+            metrics={name: iqm(values) for name, values in found.metrics.items()},
+            behaviour=found.behaviour,
+            terms=reply.terms,
+            curve=tuple(reply.curve),
+            warnings=(*((SLOW_REWARD,) if reply.scalar else ()), *_warnings(training), *_warnings(playing)),
+            seconds=time.monotonic() - started,
+            steps_per_second=reply.steps * len(request.seeds) / trained.seconds,
+            checkpoint="checkpoint.safetensors",
+        )
 
     def close(self) -> None:
         self.pool.close()
+
+
+def _remedy(failure: JobFailure) -> str:
+    """What to write instead, where a check did not come to a verdict of its own."""
+    if failure.stage == "timeout":
+        return ": it may loop for ever; vectorise it"
+    if "SIGSEGV" in failure.message:
+        return ": recursion or iterators inside iterators may nest too deeply; write it with tensors"
+    return ""
+
+
+def _policy(checkpoint: bytes, request: BranchRequest, prefix: str) -> bytes:
+    """The networks that act, alone. Raises UserError or ValueError where this is no checkpoint of the branch."""
+    tensors, belongs = unpack(checkpoint)
+    if belongs != request.about:
+        raise ValueError("its checkpoint is of another training")
+    return pack(((name, tensor) for name, tensor in tensors.items() if name.startswith(prefix)), belongs)
+
+
+def _listener(branch: str, progress: Callable[[Progress], None] | None) -> Callable[[dict[str, Any]], None] | None:
+    """Passes on what a worker says of its progress. One that garbles it is judged by its result."""
+    if progress is None:
+        return None
+
+    def listen(said: dict[str, Any]) -> None:
+        with contextlib.suppress(ValidationError, TypeError):
+            progress(Progress(branch=branch, **said))
+
+    return listen
 
 
 def _warnings(report: Report) -> tuple[str, ...]:
@@ -178,31 +236,6 @@ def _warnings(report: Report) -> tuple[str, ...]:
         return ()
     times = "once" if report.restarts == 1 else f"{report.restarts} times"
     return (f"environments were started again {times}, and their episodes cut short: {report.reason}",)
-
-
-def _evaluation(request: BranchRequest, reply: _TrainReply, card: TaskCard, warnings: tuple[str, ...]) -> Evaluation:
-    if set(reply.metrics) != {metric.name for metric in card.metrics}:
-        raise ValueError(f"metrics {sorted(reply.metrics)} are not the task's")
-    if any(len(values) != len(request.seeds) for values in reply.metrics.values()):
-        raise ValueError("not one number for each seed")
-    scores = reply.metrics[card.score]
-    return Evaluation(
-        candidate=request.candidate,
-        branch=request.branch,
-        seeds=request.seeds,
-        steps=reply.steps,
-        score=iqm(scores),
-        scores=tuple(scores),
-        interval=bootstrap_interval(scores),
-        metrics={name: iqm(values) for name, values in reply.metrics.items()},
-        behaviour=reply.behaviour,
-        terms=reply.terms,
-        curve=tuple(reply.curve),
-        warnings=warnings,
-        seconds=reply.seconds,
-        steps_per_second=reply.steps * len(request.seeds) / max(reply.seconds, 1e-9),
-        checkpoint="checkpoint.safetensors",
-    )
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -120,7 +120,7 @@ class Trainer:
                 self.observation = self.observer.restart(running.observation, done)
                 if memory is not None:
                     self.memory = memory * ~done[..., None, None]
-        self.observer.require_finite(self.steps)
+        self.observer.require_sound(self.steps)
         taken = log.stacked("observation")
         before, after = log.states("before"), log.states("after")
         rollout = Rollout(

@@ -48,11 +48,26 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
+LONGEST_QUOTE = 20_000
+"""Characters of a quoted text; a signal that somebody means to be read has some thousands."""
+
+
 def _fence(text: str, language: str = "text") -> str:
-    """Text from outside between fences that it cannot close: longer than any run of backticks in it."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    """Text from outside between fences that it cannot close: longer than any run of backticks in it.
+
+    What a person would not see on the page, such as control and zero-width characters, is written out.
+    """
+    lines = text.replace("\r\n", "\n").strip()
+    shown = "".join(c if c.isprintable() or c in "\n\t" else _written_out(c) for c in lines)
+    if len(shown) > LONGEST_QUOTE:
+        shown = f"{shown[:LONGEST_QUOTE]}\n... ({len(shown) - LONGEST_QUOTE} more characters are left out)"
+    longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
     ticks = "`" * max(3, longest + 1)
-    return f"{ticks}{language}\n{text.strip()}\n{ticks}"
+    return f"{ticks}{language}\n{shown}\n{ticks}"
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def _thin(points: tuple[object, ...], count: int) -> list[object]:

@@ -22,6 +22,8 @@ GOOD = {
     "features": [{"kind": "target_offset", "assignment": "optimal"}],
 }
 
+GOOD_CODE = "def agent_reward(state):\n    return -state.agent_pos.norm(dim=-1)\n"
+
 
 def marlsmith(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -106,7 +108,14 @@ def test_unknown_settings(here: Path, option: str, value: str, words: str) -> No
 
 @pytest.mark.parametrize(
     "arguments",
-    [["run", "--rounds", "0"], ["run", "--steps", "x"], ["train", "--seeds", "0"], ["fly"], ["run", "--fly"]],
+    [
+        ["run", "--rounds", "0"],
+        ["run", "--repairs", "6"],
+        ["run", "--steps", "x"],
+        ["train", "--seeds", "0"],
+        ["fly"],
+        ["run", "--fly"],
+    ],
 )
 def test_usage_errors_exit_with_two(here: Path, arguments: list[str]) -> None:
     result = marlsmith(*arguments)
@@ -140,7 +149,8 @@ BAD_SIGNALS = {
     "raises.py": ("def agent_reward(state):\n    return state.nothing", "nothing"),
     "not_utf8.py": ("\udcff", "UTF-8"),
     "never_returns.py": (
-        "def agent_reward(state):\n    for i in range(10**15):\n        x = i * i\n    return state.reward",
+        "def agent_reward(state):\n    for i in range(10**6):\n        for j in range(10**6):\n            x = i * j\n"
+        "    return state.reward",
         "",
     ),
     "config.json": ('{"terms": [{"kind": "fly"}]}', "fly"),
@@ -193,6 +203,70 @@ def test_check_enforces_the_scope(tmp_path: Path) -> None:
     assert marlsmith("check", file).exit_code == 1
     assert marlsmith("check", file, "--scope", "team").exit_code == 0
     refused(marlsmith("check", file, "--scope", "all"), "scope")
+
+
+def test_many_files_are_told_in_their_order_while_a_bar_moves_on_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
+    files = []
+    for number in range(24):
+        files.append(tmp_path / f"{number:02}.py")
+        files[-1].write_text(GOOD_CODE if number % 8 else "import os\n" + GOOD_CODE)
+    result = marlsmith("check", *files, "--json")
+    assert result.exit_code == 1
+    said = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [one["file"] for one in said] == [str(file) for file in files]
+    assert [one["accepted"] for one in said] == [bool(number % 8) for number in range(24)]
+    assert "checking" in result.stderr
+    assert "checking" not in marlsmith("check", *files[:3]).stderr
+
+
+def test_a_file_twice_is_told_twice(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import os")
+    result = marlsmith("check", tmp_path / "a.py", tmp_path / "a.py", "--json")
+    assert len(result.stdout.splitlines()) == 2
+
+
+def test_a_directory_is_no_signal(here: Path) -> None:
+    refused(marlsmith("check", "."), ". is a directory", "./*.py")
+    refused(marlsmith("train", "--signal", "."), ". is a directory")
+
+
+def test_what_is_far_too_large_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "large.py").write_text("x = 1\n" * 200_000)
+    result = marlsmith("check", tmp_path / "large.py", "--json")
+    assert result.exit_code == 1
+    said = json.loads(result.stdout)
+    assert said["stage"] == "static"
+    assert "1,000,000 bytes" in said["problems"][0]
+
+
+def test_words_of_a_file_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "shouts.json"
+    file.write_text('{"terms": [{"kind": "\\u001b[2J\\u202e[red]fly\\n"}]}')
+    result = marlsmith("check", file)
+    assert result.exit_code == 1
+    assert "[red]fly" in result.stdout
+    assert len(result.stdout.splitlines()) == 1
+    for character in ("\x1b", "\u202e"):
+        assert character not in result.stdout
+    trained = marlsmith("train", "--signal", file)
+    refused(trained, "[red]fly")
+    assert "\x1b" not in trained.stderr
+
+
+def test_a_candidate_of_another_task_is_pointed_out(tmp_path: Path) -> None:
+    header = '"""Learning signal for mpe/simple_reference, printed by marlsmith from a config."""\n'
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text(header + GOOD_CODE)
+    result = marlsmith("check", tmp_path / "a.py", tmp_path / "b.py")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines() == [
+        f"marlsmith: warning: {tmp_path / 'a.py'} and 1 more were printed for the task mpe/simple_reference, "
+        "which is not mpe/simple_spread: is --task right?"
+    ]
+    assert marlsmith("check", tmp_path / "a.py", "--task", "mpe/simple_reference").stderr == ""
 
 
 # ---------------------------------------------------------------- train

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ ROOMS = {
     "agents": {"prompts", "schemas"},
     "marl": {"schemas"},
     "graph": {"agents", "marl", "schemas"},
-    "cli": {"graph", "agents", "marl", "schemas"},
+    "commands": {"graph", "agents", "marl", "schemas"},
+    "cli": {"commands", "schemas"},
 }
 FOREIGN = {
     "marl": {"langgraph", "langchain_core", "langchain_openai", "openai"},
@@ -24,13 +26,14 @@ FOREIGN = {
     "prompts": {"torch", "langgraph", "langchain_openai"},
     "graph": {"torch", "openai", "langchain_openai"},
     "schemas": {"torch", "langgraph", "numpy"},
+    "commands": {"torch", "numpy", "langgraph", "openai", "langchain_openai"},
+    "cli": {"torch", "numpy", "langgraph", "openai", "langchain_openai", "pydantic", "rich"},
 }
 
 
 def modules() -> list[tuple[str, Path]]:
-    files = [(path.stem, path) for path in (ROOT / "schemas.py", ROOT / "cli.py")]
     rooms = [room for room in ROOMS if (ROOT / room).is_dir()]
-    return files + [(room, path) for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
+    return [("cli", ROOT / "cli.py")] + [(room, path) for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
 
 
 def imports(path: Path) -> list[str]:
@@ -54,14 +57,36 @@ def test_imports_go_one_way(room: str, path: Path) -> None:
             assert parts[1] == room or parts[1] in ROOMS[room], f"{path}: {room} must not import {name}"
 
 
-def test_help_imports_nothing_heavy() -> None:
+HEAVY = ("torch", "numpy", "langgraph", "langchain_core", "openai")
+
+
+@pytest.mark.parametrize(
+    ("words", "unneeded"),
+    [
+        ("--help", (*HEAVY, "pydantic")),
+        ("--version", (*HEAVY, "pydantic")),
+        ("run --help", HEAVY),
+        ("show nowhere", HEAVY),
+        ("resume nowhere", ("torch", "openai")),
+        ("check nowhere.py", ("langgraph", "langchain_core", "openai")),
+    ],
+)
+def test_a_command_imports_no_more_than_it_needs(words: str, unneeded: tuple[str, ...]) -> None:
     code = (
-        "import sys\nsys.argv = ['marlsmith', '--help']\nfrom marlsmith.cli import main\n"
+        f"import sys\nsys.argv = ['marlsmith', *{words.split()}]\nfrom marlsmith.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('torch', 'numpy', 'langgraph', 'pydantic', 'openai') if name in sys.modules])"
+        f"print([name for name in {unneeded} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+    assert ("nowhere" in done.stderr) == ("nowhere" in words), done.stderr
+
+
+def test_every_room_is_installed_and_looked_at() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert {name.removesuffix(".py") for name in tools["hatch"]["build"]["only-include"]} == set(ROOMS)
+    assert set(tools["mypy"]["packages"]) == {f"marlsmith.{room}" for room in ROOMS}
+    assert set(tools["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"]) == set(ROOMS)
 
 
 def test_only_the_package_is_installed_under_its_name() -> None:

@@ -202,7 +202,9 @@ def children(pid: int) -> set[int]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    return events_of(marlsmith("run", *OFFLINE, "--out", out, "--json"))[-1]
+    result = marlsmith("run", *OFFLINE, "--out", out, "--json")
+    assert result.exit_code == 0, result.stderr
+    return events_of(result)[-1]
 
 
 def moments() -> Iterator[Any]:

@@ -112,6 +112,9 @@ class Algorithm(Protocol):
 
 
 class AlgorithmFactory(Protocol):
+    policy: str
+    """How the names of the tensors begin that `act_greedily` reads."""
+
     @staticmethod
     def require_sense(spaces: Spaces, config: TrainConfig) -> None:
         """Raises UserError where these settings cannot work for such a task."""

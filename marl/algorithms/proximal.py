@@ -66,6 +66,8 @@ class Batch:
 class Proximal(ABC):
     """An actor and a value network; the subclass says what the value network sees."""
 
+    policy = "actor."
+
     def __init__(self, spaces: Spaces, config: TrainConfig, generators: Sequence[torch.Generator]) -> None:
         self.require_sense(spaces, config)
         self.spaces = spaces

@@ -27,6 +27,8 @@ class ValueLearning:
     between agents, and one value can only stand for one reward.
     """
 
+    policy = "agent."
+
     def __init__(
         self, spaces: Spaces, config: TrainConfig, generators: Sequence[torch.Generator], mixer: Mixer
     ) -> None:

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from marlsmith.marl.external.read import read_source
 from marlsmith.marl.external.source import Found, Source
-from marlsmith.marl.external.wire import EnvironmentFault
+from marlsmith.marl.external.wire import MOST_ENVIRONMENTS, EnvironmentFault
 from marlsmith.schemas import UserError, printable
 
 START_SECONDS = 90.0
@@ -103,13 +103,19 @@ class Report:
 class EnvironmentServer:
     """A server process with its hosts, for the one worker that gets `connection`; it ends with that.
 
+    `most` environments are held at a time: the worker may run candidate code, and the hosts have no limits.
     Raises EnvironmentFault where it does not start.
     """
 
-    def __init__(self, source: Source, found: Found, hosts: int) -> None:
+    def __init__(self, source: Source, found: Found, hosts: int, most: int = MOST_ENVIRONMENTS) -> None:
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.connection, worker = socket.socketpair()
-        settings = {"source": source.model_dump(mode="json", by_alias=True), "layout": found.layout, "hosts": hosts}
+        settings = {
+            "source": source.model_dump(mode="json", by_alias=True),
+            "layout": found.layout,
+            "hosts": hosts,
+            "most": most,
+        }
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long-lived as the server
         with control, worker:
             self._process = subprocess.Popen(

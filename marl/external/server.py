@@ -211,7 +211,7 @@ class Server:
 
     def _open(self, id: int, seeds: list[int]) -> bytes:
         held = sum(group.size for group in self._groups.values())
-        if id in self._groups or not seeds or held + len(seeds) > wire.MOST_ENVIRONMENTS:
+        if id in self._groups or not seeds or held + len(seeds) > self._settings["most"]:
             raise WireError("not such a group")
         n, hosts = len(seeds), len(self._hosts)
         group = Group([range(n * h // hosts, n * (h + 1) // hosts) for h in range(hosts)])

@@ -113,8 +113,8 @@ def send(connection: socket.socket, kind: Kind, *payload: bytes) -> None:
 
 def receive(connection: socket.socket) -> tuple[Kind, bytes]:
     """The next message, blocking. Raises EOFError at the end of the stream."""
-    kind, length = parse_header(_exactly(connection, HEADER.size), LARGEST)
-    return kind, _exactly(connection, length)
+    kind, length = parse_header(exactly(connection, HEADER.size), LARGEST)
+    return kind, exactly(connection, length)
 
 
 def parse_header(data: bytes, most: int) -> tuple[Kind, int]:
@@ -124,7 +124,8 @@ def parse_header(data: bytes, most: int) -> tuple[Kind, int]:
     return Kind(number), length
 
 
-def _exactly(connection: socket.socket, length: int) -> bytes:
+def exactly(connection: socket.socket, length: int) -> bytes:
+    """The next `length` bytes, blocking. Raises EOFError where the stream ends before."""
     data = bytearray(length)
     view, have = memoryview(data), 0
     while have < length:

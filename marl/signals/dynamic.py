@@ -1,215 +1,426 @@
-"""Dynamic checks: a signal's functions are tried on sampled states before a training is spent on them.
+"""Dynamic checks: a signal's functions are tried on sampled states before a training is spent on it.
 
 They protect the results; the host is protected by the process around them.
+
+Equality is bit for bit wherever the shapes are equal: a function of each row alone cannot help but give it, and a
+leak too small for a tolerance would be found. Only other batch sizes are compared with a tolerance, for there the
+order of a sum may change.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from marlsmith.marl.evaluation import RandomPolicy, stack_states
 from marlsmith.marl.seeding import generator
-from marlsmith.marl.signals.program import HISTORY, Program, build_program
-from marlsmith.marl.signals.view import StateView, Transitions, transition_view
-from marlsmith.marl.tasks.base import State, Task
-from marlsmith.schemas import Scope, Signal, SignalError
+from marlsmith.marl.signals.program import Program, build_program, checked_tree
+from marlsmith.marl.signals.samples import ORIGINS, TRAINED, Samples, sample
+from marlsmith.marl.signals.surroundings import Surroundings
+from marlsmith.marl.signals.view import StateView
+from marlsmith.marl.tasks.base import Task, TensorTask
+from marlsmith.marl.workers.failures import candidate_line, diagnose, said
+from marlsmith.schemas import Code, Scope, Signal, SignalError, TaskCard
 
-ROWS = 256
 LARGEST_REWARD = 1e3
 LEAST_SPREAD = 1e-6
 LARGEST_FEATURE = 1e3
 MOST_FEATURES = 256
 MOST_SECONDS = 0.25
-"""For a call with ROWS states; the fastest of three, for the machine may be busy."""
+"""For a call with all sampled states; the fastest of some, for the machine may be busy."""
+SCALAR_ROWS = 64
+MOST_SCALAR_SECONDS = 0.15
+"""For a call with SCALAR_ROWS states, where a function is called for each state and agent alone."""
+HOPELESS = 4
+"""So many times too slow, and no second try is worth its time."""
+SUBSETS = (1, 25, 63, 64)
+"""Batch sizes that differ from the sampled one, and modulo small numbers: from a single state to what a step of the
+default training has."""
+MOST_ROUNDS = 8
+"""Of replacing other agents' rows: up to so many agents, each is tried in each row."""
+
+ALTERATIONS = ("a state of zeros", "all in one place", "a state ten times as wide", "a state a thousandth as wide")
+FACTORS = (1.0, 1.0, 10.0, 1e-3)
+ZEROS, ONE_PLACE, WIDE, _ = range(len(ALTERATIONS))
+UNALTERED = -1
+"""As a row's alteration."""
+
+Values = dict[str, Tensor]
+Beat = Callable[[], None]
 
 
-def check_signal(signal: Signal, task: Task, scope: Scope) -> Program:
-    """The signal, loaded and found sound. Raises SignalError with the first thing that is wrong and what to do."""
+def check_signal(
+    signal: Signal, task: Task, scope: Scope, samples: Samples | None = None, beat: Beat = lambda: None
+) -> Program:
+    """The signal, loaded and found sound. Raises SignalError with the first thing that is wrong and what to do.
+
+    `beat` is called between the calls of candidate code, so that who waits can tell slow from stuck.
+    """
+    if samples is None:
+        checked_tree(signal, task.card)  # what is refused anyway needs none; and they are made before its code runs
+        samples = _samples_of(task)
+    surroundings = Surroundings.now()
     program = build_program(signal, task.card)
-    check_program(program, task, scope)
-    _check_remembers_nothing(program, build_program(signal, task.card), sample_states(task))
+    if any(isinstance(part, Code) for part in (signal.reward, signal.observation)):
+        # One copy of the module for all calls: what they would remember shows where this copy answers otherwise.
+        tried, fresh = build_program(signal, task.card, fresh=False), program
+    else:
+        tried, fresh = program, None  # what marlsmith writes for a config holds nothing
+    surroundings.require("loading the module")
+    _check(tried, fresh, task.card.agents, scope, samples, beat)
     return program
 
 
-def check_program(program: Program, task: Task, scope: Scope) -> None:
+def check_program(program: Program, task: Task, scope: Scope, samples: Samples | None = None) -> None:
     """Raises SignalError, stage dynamic, where a loaded signal is not sound by itself."""
+    _check(program, None, task.card.agents, scope, samples or _samples_of(task), lambda: None)
+
+
+def _check(program: Program, fresh: Program | None, agents: int, scope: Scope, samples: Samples, beat: Beat) -> None:
     if program.enhance is not None and program.scope == "team" and scope == "own":
         raise SignalError(
             'SCOPE is "team", and only "own" is allowed here: read no other agent\'s row, or allow --scope team',
             "dynamic",
         )
-    views = sample_states(task)
+    beat()
     if program.shapes_reward:
-        for name, view in views.items():
-            _check_reward(program, view, name, task.card.agents)
-        _check_rewards_differ(program, views, task.card.agents)
+        tried = Trial("the reward function", _rewards(program, agents), program, samples, samples.state, beat)
+        tried.check(None if fresh is None else _rewards(fresh, agents), LARGEST_REWARD, "keep |reward| within 1000")
+        if tried.spread() < LEAST_SPREAD:
+            raise SignalError(
+                "the reward is the same in every state that was tried: nothing can be learned from it", "dynamic"
+            )
     if program.enhance is not None:
-        for name, view in views.items():
-            _check_features(program, view.obs, _history(view.obs) if program.wants_history else None, name)
+        seen = {"obs": samples.state.obs, **({"history": samples.history()} if program.wants_history else {})}
+        tried = Trial("enhance_observation", _features(program), program, samples, StateView(seen), beat)
+        tried.check(None if fresh is None else _features(fresh), LARGEST_FEATURE, "scale features to about 1")
+        if program.scope == "own":
+            _check_own_scope(tried)
 
 
-def sample_states(task: Task) -> dict[str, StateView]:
-    """States of random play, and edge inputs made from them: all zero, all in one place, far away, close together."""
-    view = random_play(task)
-
-    def altered(change: Callable[[Tensor], Tensor]) -> StateView:
-        kept = {"action", "time", "training_progress"}
-
-        def alter(one: StateView) -> StateView:
-            return StateView({
-                name: alter(value) if isinstance(value, StateView)
-                else change(value) if isinstance(value, Tensor) and value.is_floating_point() and name not in kept
-                else value
-                for name, value in vars(one).items()
-            })  # fmt: skip
-
-        return alter(view)
-
-    return {
-        "random play": view,
-        "a state of zeros": altered(torch.zeros_like),
-        "all in one place": altered(lambda x: x[:1, :1].expand_as(x).clone() if x.dim() > 1 else x),
-        "a state ten times as wide": altered(lambda x: x * 10),
-        "a state a thousandth as wide": altered(lambda x: x * 1e-3),
-    }
+_MADE: dict[tuple[type, TaskCard], Samples] = {}
+"""For who has none to hand in: the samples of this process's tasks."""
 
 
-def random_play(task: Task) -> StateView:
-    """ROWS transitions of a random policy as one batch: episodes in turn, each from its start to its end."""
-    card, draws = task.card, generator(0, "check")
-    count = -(-ROWS // card.horizon)
-    policy = RandomPolicy(card, draws)
-    environments = task.open([draws], count)
-    before: list[State] = []
-    after: list[State] = []
-    seen: list[Tensor] = []
-    shown: list[Tensor] = []
-    actions: list[Tensor] = []
-    rewards: list[Tensor] = []
-    clocks: list[Tensor] = []
-    try:
-        while len(actions) * count < ROWS:
-            before.append(environments.state)
-            seen.append(environments.observation)
-            action, _ = policy.act_greedily(environments.observation, environments.available, None)
-            outcome = environments.step(action)
-            after.append(environments.state)
-            shown.append(environments.observation)
-            actions.append(action)
-            rewards.append(outcome.reward)
-            clocks.append(environments.clock)
-            ended = outcome.terminated | outcome.truncated
-            if bool(ended.any()):
-                environments.restart(ended)
-    finally:
-        environments.close()
-    steps = Transitions(
-        stack_states(before), stack_states(after), torch.stack(seen), torch.stack(shown),
-        torch.stack(actions), torch.stack(rewards), torch.stack(clocks),
-    )  # fmt: skip
-    view = transition_view(steps, card.horizon, training_progress=0.5, gamma=0.95).rows(slice(0, ROWS))
-    progress = torch.linspace(0, 1, ROWS)  # an annealed reward must be sound from the first step to the last
-    return StateView({**vars(view), "training_progress": progress})
+def _samples_of(task: Task) -> Samples:
+    """Environments of others may be slow, but their cards do not tell one from another."""
+    if not isinstance(task, TensorTask):
+        return sample(task)
+    key = (type(task), task.card)
+    if key not in _MADE:
+        _MADE[key] = sample(task)
+    return _MADE[key]
 
 
-def _history(obs: Tensor) -> Tensor:
-    """[B, N, D] -> [B, H, N, D], the newest last and equal to obs."""
-    return torch.stack([obs * (k + 1) / HISTORY for k in range(HISTORY)], 1)
+def _rewards(program: Program, agents: int) -> Callable[[StateView], Values]:
+    strict = replace(program, agent_reward=_plain(program.agent_reward), global_reward=_plain(program.global_reward))
 
-
-# ---------------------------------------------------------------- rewards
-
-
-def _check_reward(program: Program, view: StateView, where: str, agents: int) -> None:
-    rows = view.reward.shape[0]
-
-    def call(state: StateView) -> dict[str, Tensor]:
-        total, terms = program.reward(state, rows, agents)
+    def call(state: StateView) -> Values:
+        total, terms = strict.reward(state, len(state.time), agents)
         return {**terms, "the summed reward": total}
 
-    values = _pure(call, view, "reward function", where)
-    for name, value in values.items():
-        _finite(name, value, where)
-        largest = float(value.abs().max())
-        # The far-away state is no state of the task: there only finite numbers are asked for.
-        if largest > LARGEST_REWARD and "ten times" not in where:
+    return call
+
+
+def _features(program: Program) -> Callable[[StateView], Values]:
+    strict = replace(program, enhance=_plain(program.enhance))
+
+    def call(seen: StateView) -> Values:
+        value = strict.features(seen.obs, vars(seen).get("history"))
+        if not 1 <= value.shape[-1] <= MOST_FEATURES:
             raise SignalError(
-                f"{name} is as large as {largest:g} for {where}: keep |reward| within {LARGEST_REWARD:g}",
-                "dynamic",
+                f"enhance_observation returned {value.shape[-1]} features: return 1 to {MOST_FEATURES}", "dynamic"
             )
-    if "random play" in where:
-        index = torch.arange(rows - 1, -1, -2)
-        part, _ = program.reward(view.rows(index), len(index), agents)
-        _rows_stand_alone("reward", part, values["the summed reward"][index])
+        return {"enhance_observation": value}
+
+    return call
 
 
-def _check_rewards_differ(program: Program, views: dict[str, StateView], agents: int) -> None:
-    """A bonus for success alone never shows in random play; it does where all stand on one spot."""
-    rewards = [program.reward(view, view.time.shape[0], agents)[0] for view in views.values()]
-    if float(torch.cat(rewards).std()) < LEAST_SPREAD:
+def _plain(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """The function, whose tensors must be ordinary ones before anything is done with them."""
+    if function is None:
+        return None
+
+    def call(*given: Any) -> Any:
+        answer = function(*given)
+        for value in answer.values() if isinstance(answer, dict) else (answer,):
+            if isinstance(value, Tensor):
+                _require_plain(value)
+        return answer
+
+    return call
+
+
+def _require_plain(value: Tensor) -> None:
+    if type(value) is not Tensor or value.layout != torch.strided or value.device != torch.get_default_device():
         raise SignalError(
-            "the reward is the same in every state that was tried: nothing can be learned from it", "dynamic"
-        )
-
-
-def _check_remembers_nothing(used: Program, fresh: Program, views: dict[str, StateView]) -> None:
-    """A copy that met other states first must answer alike: module-level memory would tie rewards to their order."""
-    for view in reversed(views.values()):
-        rows, agents = view.obs.shape[:2]
-        history = _history(view.obs) if used.wants_history else None
-        answers = []
-        for program in (fresh, used):
-            found = [program.reward(view.clone(), rows, agents)[0]] if program.shapes_reward else []
-            found += [program.features(view.obs.clone(), history)] if program.enhance is not None else []
-            answers.append(found)
-        if not all(map(_same, *answers)):
-            raise SignalError("the answers depend on what the module was called with before: keep no state", "dynamic")
-
-
-# ---------------------------------------------------------------- features
-
-
-def _check_features(program: Program, obs: Tensor, history: Tensor | None, where: str) -> None:
-    def call(pair: tuple[Tensor, Tensor | None]) -> dict[str, Tensor]:
-        return {"enhance_observation": program.features(*pair)}
-
-    value = _pure(call, (obs, history), "enhance_observation", where)["enhance_observation"]
-    _finite("enhance_observation", value, where)
-    largest = float(value.abs().max()) if value.numel() else 0.0
-    if largest > LARGEST_FEATURE and "ten times" not in where:
-        raise SignalError(
-            f"enhance_observation returned values as large as {largest:g} for {where}: scale features to about 1",
+            "a returned tensor is no ordinary dense one on the device of the input: return what torch's functions "
+            "give for the input",
             "dynamic",
         )
-    if not 1 <= value.shape[-1] <= MOST_FEATURES:
+    if value.requires_grad or value.is_inference():
         raise SignalError(
-            f"enhance_observation returned {value.shape[-1]} features: return 1 to {MOST_FEATURES}", "dynamic"
+            "a returned tensor carries a gradient or comes from inference mode: leave torch's modes alone", "dynamic"
         )
-    if "random play" not in where:
-        return
-    index = torch.arange(obs.shape[0] - 1, -1, -2)
-    part = program.features(obs[index], None if history is None else history[index])
-    _rows_stand_alone("enhance_observation", part, value[index])
-    if program.scope == "own":
-        _check_own_scope(program, obs, history, value)
 
 
-def _check_own_scope(program: Program, obs: Tensor, history: Tensor | None, value: Tensor) -> None:
+# ---------------------------------------------------------------- one function on many states
+
+
+@dataclass
+class Trial:
+    """A function tried on the sampled states and on what is made of them."""
+
+    name: str
+    function: Callable[[StateView], Values]
+    program: Program
+    samples: Samples
+    view: StateView
+    beat: Beat
+
+    def __post_init__(self) -> None:
+        self.scalar = self.program.scalar and self.name != "enhance_observation"
+        self.origin = self.samples.origin
+        if self.scalar:
+            some = torch.linspace(0, self.samples.rows - 1, min(SCALAR_ROWS, self.samples.rows)).long()
+            self.view, self.origin = self.view.rows(some), self.origin[some]
+        self.rows = len(self.origin)
+        self.surroundings = Surroundings.now()
+        self.largest, self.remedy = float("inf"), ""
+        self.answered: list[Values] = []
+
+    def check(self, fresh: Callable[[StateView], Values] | None, largest: float, remedy: str) -> None:
+        """All that is asked of any function. Cheap and telling questions come first."""
+        self.largest, self.remedy = largest, remedy
+        first = self._first_calls()
+        self.surroundings.require(self.name)
+        masks = self._altered_rows()
+        mixtures = [altered(self.view, mask) for mask in masks]
+        mixed = [self._on_altered(view, mask) for view, mask in zip(mixtures, masks, strict=True)]
+        for mask, values in zip(masks, mixed, strict=True):
+            self._require_rows_stand_alone(first, values, mask == UNALTERED)
+        _soil(first)
+        if not _equal(first, self.call(self.view)):
+            raise SignalError(self._forgetful(), "dynamic")
+        if fresh is not None:
+            self._require_no_memory(fresh, ((mixtures[1], mixed[1]), (self.view, first)))
+        self.surroundings.require(self.name)
+        self.answered = [first, *mixed]
+
+    def call(self, view: StateView, alterations: Tensor | None = None) -> Values:
+        """The values of one call: of the right kind, finite, small enough, and the inputs left alone."""
+        values = self._answer(self.function, view)
+        for name, value in values.items():
+            if view is self.view or alterations is not None:
+                self._require_sane(name, value, alterations)
+        return values
+
+    def _answer(self, function: Callable[[StateView], Values], view: StateView) -> Values:
+        mine = view.clone()
+        values = function(mine)
+        if not _untouched(mine, view):
+            raise SignalError(f"{self.name} changes its input: work on a copy, with .clone()", "dynamic")
+        self.beat()
+        # What is a view of the input, or of something that the module holds, must not change later.
+        return {name: value.clone() for name, value in values.items()}
+
+    def _require_sane(self, name: str, value: Tensor, alterations: Tensor | None) -> None:
+        finite = value.isfinite()
+        if not bool(finite.all()):
+            where = self._where(~finite, alterations)
+            raise SignalError(
+                f"{name} returned NaN or infinity for {where}: guard divisions, logs and roots", "dynamic"
+            )
+        excess = value.abs() > self.largest
+        if alterations is not None:
+            # The wide state is no state of the task: there only finite numbers are asked for.
+            excess &= (alterations != WIDE).view(-1, *(1,) * (value.dim() - 1))
+        if bool(excess.any()):
+            size, where = float(value.abs()[excess].max()), self._where(excess, alterations)
+            raise SignalError(f"{name} is as large as {size:g} for {where}: {self.remedy}", "dynamic")
+
+    def _where(self, bad: Tensor, alterations: Tensor | None) -> str:
+        """The kind of the first state where something is wrong."""
+        row = int(bad.flatten(1).any(1).nonzero()[0]) if bad.dim() > 1 else int(bad.nonzero()[0])
+        if alterations is not None and alterations[row] != UNALTERED:
+            return ALTERATIONS[int(alterations[row])]
+        return ORIGINS[int(self.origin[row])]
+
+    # ------------------------------------------------------------ time and size
+
+    def _first_calls(self) -> Values:
+        """The values for all states. Smaller batches come before: what loops is found before it costs much."""
+        most = MOST_SCALAR_SECONDS if self.scalar else MOST_SECONDS
+        # A permuted part of the batch; made states are left out, for they are full of ties.
+        met = (self.origin <= TRAINED).nonzero().flatten().flip(0)
+        one, *others = (met[:: max(1, len(met) // size)][:size] for size in SUBSETS)
+        some = others[-1]
+        values, little = self._one_row(one, some, most)
+        parts = [(values, one)]
+        for index in others:
+            values, more = self._timed(self.view.rows(index), most)
+            parts.append((values, index))
+        expected = little + max(more - little, 0.0) * self.rows / len(some)
+        if expected > HOPELESS * most:
+            raise self._too_slow(expected, most, "would take about")
+        first, _ = self._timed(self.view, most)
+        for values, index in parts:
+            self._require_same(first, values, index)
+        return first
+
+    def _one_row(self, one: Tensor, some: Tensor, most: float) -> tuple[Values, float]:
+        """A batch of one state, which is what forgetful code stumbles over: it is told that this is it."""
+        try:
+            return self._timed(self.view.rows(one), most)
+        except Exception as error:
+            self._timed(self.view.rows(some), most)  # what fails with any batch speaks for itself
+            raise _explained(
+                error, "for a batch of a single state, which may come: give squeeze() a dimension, and keep the axis B"
+            ) from None
+
+    def _on_altered(self, view: StateView, alterations: Tensor) -> Values:
+        try:
+            return self.call(view, alterations)
+        except SignalError:
+            raise
+        except Exception as error:
+            kinds = ", ".join(ALTERATIONS)
+            raise _explained(error, f"where some rows are altered ({kinds}): clamp indices, guard divisions") from None
+
+    def _timed(self, view: StateView, most: float) -> tuple[Values, float]:
+        """Values and seconds, of the processor: a busy machine is no fault of the candidate."""
+        fastest = float("inf")
+        for _ in range(3):
+            started = time.process_time()
+            values = self.call(view)
+            fastest = min(fastest, time.process_time() - started)
+            if fastest <= most:
+                return values, fastest
+            if fastest > HOPELESS * most:
+                break
+        raise self._too_slow(fastest, most, "takes")
+
+    def _too_slow(self, seconds: float, most: float, verb: str) -> SignalError:
+        return SignalError(
+            f"{self.name} {verb} {seconds:.2f} s for {self.rows} states: at most {most} s, vectorise it", "dynamic"
+        )
+
+    # ------------------------------------------------------------ each row alone
+
+    def _require_same(self, first: Values, part: Values, index: Tensor) -> None:
+        for name, value in part.items():
+            if name not in first or value.shape[1:] != first[name].shape[1:]:
+                raise SignalError(f"{name} changes its shape or name with the batch: it must not", "dynamic")
+            if not _close(value, first[name][index]):
+                raise self._not_alone(
+                    first,
+                    f"{name} of a state depends on the other states of the batch, on its place "
+                    "in it or on its size: treat each row of B alone",
+                )
+
+    def _altered_rows(self) -> tuple[Tensor, Tensor]:
+        """Two complementary masks [B]: each row is kept in one of them, and altered in some way in the other."""
+        draws = generator(0, "alterations")
+        kept = torch.rand(self.rows, generator=draws) < 0.5
+        kind = torch.randint(len(ALTERATIONS), (self.rows,), generator=draws)
+        return torch.where(kept, UNALTERED, kind), torch.where(kept, kind, UNALTERED)
+
+    def _require_rows_stand_alone(self, first: Values, other: Values, kept: Tensor) -> None:
+        for name, value in first.items():
+            if name not in other or other[name].shape != value.shape:
+                raise SignalError(f"{name} changes its shape or name with the states: it must not", "dynamic")
+            if not torch.equal(value[kept], other[name][kept]):
+                tiny = _close(value[kept], other[name][kept])
+                how = " (by rounding: use torch.where in place of picking rows)" if tiny else ""
+                raise self._not_alone(
+                    first, f"{name} of a state depends on the other states of the batch{how}: treat each row of B alone"
+                )
+
+    def _not_alone(self, first: Values, message: str) -> SignalError:
+        """What does not even repeat itself is told so: that is the fault to mend first."""
+        same = _equal(first, self.call(self.view))
+        return SignalError(message if same else self._forgetful(), "dynamic")
+
+    def _forgetful(self) -> str:
+        return f"{self.name} answers differently to the same input: keep no state"
+
+    def _require_no_memory(
+        self, fresh: Callable[[StateView], Values], met: tuple[tuple[StateView, Values], ...]
+    ) -> None:
+        """A copy that is new in each call must answer alike: memory would tie answers to the order of the states."""
+        for view, values in met:
+            if not _equal(self._answer(fresh, view), values):
+                raise SignalError(
+                    f"{self.name}: the answers depend on what the module was called with before: keep no state",
+                    "dynamic",
+                )
+
+    def spread(self) -> float:
+        """Standard deviation of the last value over all states together."""
+        return float(torch.cat([list(values.values())[-1] for values in self.answered]).std())
+
+
+def altered(view: StateView, alterations: Tensor) -> StateView:
+    """The view with each row altered as its index in ALTERATIONS says; what belongs to time stays."""
+    kept = {"action", "time", "training_progress"}
+    factor = torch.ones(len(alterations))
+    for kind, one in enumerate(FACTORS):
+        factor[alterations == kind] = one
+
+    def alter(value: Tensor) -> Tensor:
+        shape = (-1, *(1,) * (value.dim() - 1))
+        if value.dim() > 2:  # [B, N, ...] or [B, M, ...]; a history's place is its newest
+            first = value[:, :1] if value.dim() == 3 else value[:, :, :1]
+            value = torch.where((alterations == ONE_PLACE).view(shape), first, value)
+        return (value * factor.view(shape)).masked_fill((alterations == ZEROS).view(shape), 0.0)
+
+    return StateView({
+        name: altered(value, alterations) if isinstance(value, StateView)
+        else alter(value) if isinstance(value, Tensor) and value.is_floating_point() and name not in kept
+        else value
+        for name, value in vars(view).items()
+    })  # fmt: skip
+
+
+def _explained(error: Exception, when: str) -> SignalError | Exception:
+    """The error as a sentence that says when it came, unless it is no fault of the code's own (memory)."""
+    stage, _ = diagnose(error)
+    if stage not in {"crash", "dynamic"}:
+        return error
+    line = candidate_line(error)
+    where = "" if line is None or isinstance(error, SignalError) else f"line {line}: "
+    name = "" if isinstance(error, SignalError) else f"{type(error).__name__}: "
+    return SignalError(f"{where}{name}{said(error)} ({when})", "dynamic")
+
+
+# ---------------------------------------------------------------- own scope
+
+
+def _check_own_scope(trial: Trial) -> None:
     """Agent i's features must not move when the other agents' observations are replaced."""
-    agents = obs.shape[1]
-    for agent in range(agents):
-        others = [j for j in range(agents) if j != agent]
-        changed = obs.clone()
-        changed[:, others] = obs.roll(1, 0)[:, others] * 1.7 + 0.3
-        changed_history = None
+    obs, history = trial.view.obs, vars(trial.view).get("history")
+    rows, agents = obs.shape[:2]
+    value = trial.answered[0]["enhance_observation"]
+    draws = generator(0, "other agents")
+    for turn in range(min(agents, MOST_ROUNDS)):
+        # Row b keeps agent b + turn, so that after N turns each agent was kept in each row.
+        keeper = (torch.arange(rows) + turn) % agents
+        keeps = torch.arange(agents) == keeper.unsqueeze(1)
+        other = torch.randperm(rows, generator=draws)
+        kind = (torch.arange(rows) // agents + turn) % 3
+        factor = torch.where(kind == 0, 1.0, torch.where(kind == 1, 0.0, FACTORS[WIDE]))
+        seen: dict[str, Any] = {"obs": torch.where(keeps[..., None], obs, obs[other] * factor[:, None, None])}
         if history is not None:
-            changed_history = history.clone()
-            changed_history[:, :, others] = history.roll(1, 0)[:, :, others] * 1.7 + 0.3
-        if not _same(program.features(changed, changed_history)[:, agent], value[:, agent]):
+            strange = history[other] * factor[:, None, None, None]
+            seen["history"] = torch.where(keeps[:, None, :, None], history, strange)
+        found = trial._answer(trial.function, StateView(seen))["enhance_observation"]
+        moved = (found != value).any(-1) if found.shape == value.shape else torch.ones_like(keeps)
+        if bool((moved & keeps).any()):
+            agent = int((moved & keeps).any(0).nonzero()[0])
             raise SignalError(
                 f'enhance_observation reads other agents\' observations for agent {agent}, but SCOPE is "own": '
                 'use that agent\'s own row only, or set SCOPE = "team" where the run allows it',
@@ -217,63 +428,36 @@ def _check_own_scope(program: Program, obs: Tensor, history: Tensor | None, valu
             )
 
 
-# ---------------------------------------------------------------- properties of any function
+# ---------------------------------------------------------------- equality
 
 
-def _pure(call: Callable[..., dict[str, Tensor]], given: object, what: str, where: str) -> dict[str, Tensor]:
-    """The values of a call that is quick, repeatable, and leaves its inputs and the random state alone."""
-    random_state = torch.random.get_rng_state()
-    results, fastest = [], float("inf")
-    for _ in range(3):
-        mine = _clone(given)
-        started = time.perf_counter()
-        results.append(call(mine))
-        fastest = min(fastest, time.perf_counter() - started)
-        if not _untouched(mine, given):
-            raise SignalError(f"the {what} changes its input: work on a copy, with .clone()", "dynamic")
-    if not torch.equal(random_state, torch.random.get_rng_state()):
-        raise SignalError(f"the {what} draws random numbers: it must be a function of its input", "dynamic")
-    first, *again = results
-    if any(set(first) != set(other) or not all(_same(first[k], other[k]) for k in first) for other in again):
-        raise SignalError(f"the {what} answers differently to the same input ({where}): keep no state", "dynamic")
-    if fastest > MOST_SECONDS:
-        raise SignalError(
-            f"the {what} takes {fastest:.2f} s for {ROWS} states: at most {MOST_SECONDS} s, vectorise it",
-            "dynamic",
-        )
-    return first
+def _soil(values: Values) -> None:
+    """Writes into memory of these sizes and frees it: an answer with uninitialised memory in it then changes."""
+    for value in values.values():
+        for _ in range(3):
+            torch.full_like(value, 7.7e7)
 
 
-def _clone(given: object) -> object:
-    if isinstance(given, tuple):
-        return tuple(_clone(one) for one in given)
-    return given.clone() if isinstance(given, Tensor | StateView) else given
-
-
-def _untouched(mine: object, given: object) -> bool:
-    if isinstance(given, tuple) and isinstance(mine, tuple):
-        return all(_untouched(a, b) for a, b in zip(mine, given, strict=True))
-    if isinstance(given, StateView) and isinstance(mine, StateView):
-        return vars(given).keys() == vars(mine).keys() and all(
-            _untouched(vars(mine)[name], value) for name, value in vars(given).items()
-        )
-    if isinstance(given, Tensor):
-        return isinstance(mine, Tensor) and torch.equal(mine, given)
+def _untouched(mine: StateView, given: StateView) -> bool:
+    """Whether a view is still what it was a copy of, by content and by what it holds."""
+    here, there = vars(mine), vars(given)
+    if type(mine) is not StateView or here.keys() != there.keys():
+        return False
+    for name, value in there.items():
+        if isinstance(value, StateView):
+            if not isinstance(here[name], StateView) or not _untouched(here[name], value):
+                return False
+        elif isinstance(value, Tensor):
+            if type(here[name]) is not Tensor or not torch.equal(here[name], value):
+                return False
+        elif here[name] != value:
+            return False
     return True
 
 
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and bool(torch.isclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True).all())
+def _equal(one: Values, other: Values) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def _finite(name: str, value: Tensor, where: str) -> None:
-    if not bool(torch.isfinite(value).all()):
-        raise SignalError(f"{name} returned NaN or infinity for {where}: guard divisions, logs and roots", "dynamic")
-
-
-def _rows_stand_alone(name: str, part: Tensor, whole: Tensor) -> None:
-    if not _same(part, whole):
-        raise SignalError(
-            f"{name} of a state depends on the other states of the batch: treat each row of B alone",
-            "dynamic",
-        )
+def _close(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool(torch.isclose(a, b, rtol=1e-4, atol=1e-5).all())

@@ -7,18 +7,28 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from marlsmith.marl.signals.static import defined_functions, parse, require_functions
-from marlsmith.schemas import Code, ObservationConfig, RewardConfig, Signal, SignalError
+from marlsmith.marl.signals.static import (
+    SOURCE_LIMIT,
+    defined_functions,
+    parse,
+    require_functions,
+    without_mark,
+)
+from marlsmith.schemas import Code, ObservationConfig, RewardConfig, Signal, SignalError, printable
 
 
 def read_signal(name: str, text: str) -> Signal:
     """A signal from a file's text: `.json` is a config, anything else a Python module."""
     if not name.endswith(".json"):
         return _signal_of_module(text)
+    if len(text) > SOURCE_LIMIT:
+        raise SignalError(f"the config has {len(text)} characters and may have {SOURCE_LIMIT}: shorten it")
     try:
-        data = json.loads(text)
+        data = json.loads(without_mark(text))
     except ValueError as error:
         raise SignalError(f"is not JSON ({error}): write an object with 'terms' and/or 'features'") from None
+    except RecursionError:
+        raise SignalError("nests too deeply: write an object with 'terms' and/or 'features'") from None
     if isinstance(data, dict) and isinstance(data.get("signal"), dict):
         data = data["signal"]  # a candidate as a run keeps it
     if isinstance(data, dict) and data and set(data) <= {"reward", "observation"}:
@@ -49,7 +59,7 @@ def _signal_of_module(text: str) -> Signal:
     tree = parse(text)
     require_functions(tree)
     functions = set(defined_functions(tree))
-    code = Code(source=text)
+    code = Code(source=without_mark(text))
     return Signal(
         reward=code if functions & {"agent_reward", "global_reward"} else None,
         observation=code if functions & {"enhance_observation", "stateEnhance"} else None,
@@ -63,5 +73,5 @@ def _validated(make: Callable[[], Signal]) -> Signal:
     except ValidationError as error:
         found = [fault for fault in error.errors() if fault["type"] != "too_short"] or error.errors()
         raise SignalError(
-            "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in found[:3])
+            "; ".join(printable(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}", 300) for fault in found[:3])
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from marlsmith.marl.signals.static import parse
 from marlsmith.schemas import SignalError
 
 REWARD_NAMES = {"agent_reward", "global_reward", "ALPHA"}
@@ -18,7 +19,7 @@ def join(reward_source: str, observation_source: str) -> str:
     Raises SignalError for a source that does not parse or is nested beyond what can be handled.
     """
     try:
-        reward, observation = ast.parse(reward_source), ast.parse(observation_source)
+        reward, observation = (parse(text) for text in (reward_source, observation_source))
         reward.body = [node for node in reward.body if not _binds(node) & OBSERVATION_NAMES]
         observation.body = [node for node in observation.body if not _binds(node) & REWARD_NAMES]
         shared = (_top_level(reward) & _top_level(observation)) - _same_imports(reward, observation)
@@ -26,8 +27,6 @@ def join(reward_source: str, observation_source: str) -> str:
         future = [n for n in observation.body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
         observation.body = [node for node in observation.body if node not in future]
         return ast.unparse(reward) + "\n\n\n" + ast.unparse(observation) + "\n"
-    except SyntaxError as error:
-        raise SignalError(f"line {error.lineno or 1}: syntax error, {error.msg}: correct it") from None
     except (ValueError, RecursionError, MemoryError):
         raise SignalError("line 1: the code nests too deeply or holds broken characters: write it plainly") from None
 
@@ -40,6 +39,12 @@ class _Rename(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         node.id = self.names.get(node.id, node.id)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
+        if isinstance(node.value, ast.Name) and node.value.id == "self":  # a function of the module, as a method
+            node.attr = self.names.get(node.attr, node.attr)
+        self.generic_visit(node)
         return node
 
     def visit_alias(self, node: ast.alias) -> ast.alias:

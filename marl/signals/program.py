@@ -9,31 +9,37 @@ import ast
 import builtins
 import re
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from marlsmith.marl.signals.allowed import ERRORS, SAFE_BUILTINS
+from marlsmith.marl.signals.guards import DOORS, FILE_NAME, GUARDS, NumberSet, Text, guard
 from marlsmith.marl.signals.static import (
     OBSERVATION_FORMS,
     REWARD_FORMS,
-    SAFE_BUILTINS,
     check_source,
     defined_functions,
+    keeps_nothing,
     parse,
     require_functions,
 )
 from marlsmith.marl.signals.view import COMMON_FIELDS, StateView
+from marlsmith.marl.signals.world import Scenario, find_kind, for_each_agent, for_each_world
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.schemas import Code, Scope, Signal, SignalError, TaskCard
 
 HISTORY = 4
 """How many observations, the newest last, a function `enhance_observation(obs, history)` is given."""
 
-FILE_NAME = "<signal>"
+MOST_LOAD_SECONDS = 5e-3
+LOADS = 3
+"""The fastest of so many counts, for the machine may be busy."""
 
 MOST_TERMS = 32
 TERM_NAME = r"[A-Za-z0-9_.:+\- ]{1,40}"
@@ -50,6 +56,8 @@ class Program:
     wants_history: bool
     alpha: Tensor
     scope: Scope
+    scalar: bool = False
+    """Whether a reward function is called for one environment at a time (LERO's published style): slow."""
 
     @property
     def shapes_reward(self) -> bool:
@@ -130,45 +138,102 @@ def checked_tree(signal: Signal, card: TaskCard) -> ast.Module:
     """The static check alone: parses and executes nothing. Raises SignalError where code is refused."""
     for part, forms in ((signal.reward, REWARD_FORMS), (signal.observation, OBSERVATION_FORMS)):
         if isinstance(part, Code):
-            require_functions(parse(part.source), forms)
+            tree = parse(part.source)
+            require_functions(tree, forms)
+            if forms is REWARD_FORMS and any(_of_world(tree).values()):
+                find_kind(card)
     return check_source(to_code(signal, card), state_fields(card), card.name)
 
 
-def build_program(signal: Signal, card: TaskCard) -> Program:
-    """Check, compile and load a signal. Raises SignalError where it is refused."""
-    return _program(checked_tree(signal, card), signal, card)
+def build_program(signal: Signal, card: TaskCard, fresh: bool = True) -> Program:
+    """Check, compile and load a signal. Raises SignalError where it is refused.
+
+    Without `fresh` all calls share one copy of the module, so that a check can see what they would remember.
+    """
+    return _program(checked_tree(signal, card), signal, card, fresh)
 
 
 def state_fields(card: TaskCard) -> frozenset[str]:
     return frozenset(COMMON_FIELDS) | {field.name for field in card.fields}
 
 
-def _program(tree: ast.Module, signal: Signal, card: TaskCard) -> Program:
-    namespace: dict[str, Any] = {"__builtins__": _builtins(), "__name__": "signal"}
-    try:
-        exec(compile(tree, FILE_NAME, "exec"), namespace)
-    except SignalError:
-        raise
-    except Exception as error:
-        raise SignalError(f"fails when loaded: {type(error).__name__}: {error}", "dynamic") from error
-    enhance = None
-    if signal.observation is not None:
-        enhance = namespace.get("enhance_observation") or namespace.get("stateEnhance")
-    entry = "enhance_observation" if "enhance_observation" in namespace else "stateEnhance"
-    shaping = signal.reward is not None
+def _of_world(tree: ast.Module) -> dict[str, bool]:
+    """Which of its reward functions are in LERO's published style."""
+    return {name: found.of_world for name, found in defined_functions(tree).items() if name in REWARD_FORMS}
+
+
+class _Module:
+    """A checked module whose functions are each called in a fresh copy of it, so that no call knows of another.
+
+    Lists, tensors, defaults, closures and half-read iterators at module level live for one call.
+    """
+
+    def __init__(self, tree: ast.Module, fresh: bool) -> None:
+        self._functions = defined_functions(tree)
+        self._fixed = keeps_nothing(tree) or not fresh
+        try:
+            self._code = compile(guard(tree), FILE_NAME, "exec")
+            self.namespace, seconds = self._loaded(), []
+            for _ in range(1 if self._fixed else LOADS):
+                started = time.perf_counter()
+                self.namespace = self._loaded()
+                seconds.append(time.perf_counter() - started)
+        except SignalError:
+            raise
+        except Exception as error:
+            raise SignalError(f"fails when loaded: {type(error).__name__}: {error}", "dynamic") from error
+        if min(seconds) > MOST_LOAD_SECONDS:
+            raise SignalError(
+                f"what stands at module level takes {min(seconds) * 1e3:.0f} ms, and it is done anew for each call: "
+                f"write it as literals, in at most {MOST_LOAD_SECONDS * 1e3:.0f} ms, or compute it in the function",
+                "dynamic",
+            )
+
+    def _loaded(self) -> dict[str, Any]:
+        namespace: dict[str, Any] = {"__builtins__": _builtins(), "__name__": "signal"}
+        exec(self._code, namespace)
+        return namespace
+
+    def fresh(self, name: str) -> Callable[..., Any]:
+        """The function as it is before its first call, and bound to a `self` where it takes one."""
+        namespace = self.namespace if self._fixed else self._loaded()
+        if not self._functions[name].wants_self:
+            function: Callable[..., Any] = namespace[name]
+            return function
+        methods = {name: namespace[name] for name, found in self._functions.items() if found.wants_self}
+        bound: Callable[..., Any] = getattr(Scenario(methods), name)
+        return bound
+
+    def entry(self, name: str, card: TaskCard) -> Callable[..., Any] | None:
+        """An entry function by its name, as a function of the state or the observation."""
+        if name not in self._functions:
+            return None
+        if name in REWARD_FORMS and self._functions[name].of_world:
+            by_row = for_each_agent if name == "agent_reward" else for_each_world
+            return by_row(lambda: self.fresh(name), card)
+        return lambda *given: self.fresh(name)(*given)
+
+
+def _program(tree: ast.Module, signal: Signal, card: TaskCard, fresh: bool) -> Program:
+    defined, of_world = defined_functions(tree), _of_world(tree)
+    module = _Module(tree, fresh)
+    shaping, observes = signal.reward is not None, signal.observation is not None
+    observing = "enhance_observation" if "enhance_observation" in defined else "stateEnhance"
     return Program(
-        agent_reward=namespace.get("agent_reward") if shaping else None,
-        global_reward=namespace.get("global_reward") if shaping else None,
-        enhance=enhance,
-        wants_history=enhance is not None and defined_functions(tree).get(entry) == 2,
-        alpha=_alpha(namespace.get("ALPHA", 0.5), card.agents),
-        scope=_scope(namespace.get("SCOPE", "own")),
+        agent_reward=module.entry("agent_reward", card) if shaping else None,
+        global_reward=module.entry("global_reward", card) if shaping else None,
+        enhance=module.entry(observing, card) if observes else None,
+        wants_history=observes and observing in defined and len(defined[observing].arguments) == 2,
+        alpha=_alpha(module.namespace.get("ALPHA", 0.5), card.agents),
+        scope=_scope(module.namespace.get("SCOPE", "own")),
+        scalar=shaping and any(of_world.values()),
     )
 
 
 def _alpha(value: object, agents: int) -> Tensor:
     try:
-        alpha = torch.as_tensor(value, dtype=torch.float32)
+        # A copy: what the module calls ALPHA is in its own hands.
+        alpha = torch.as_tensor(value, dtype=torch.float32).detach().clone()
     except (TypeError, ValueError, RuntimeError):
         raise SignalError("ALPHA must be a number from 0 to 1, or a list with one for each agent", "dynamic") from None
     if alpha.shape not in {(), (agents,)} or not bool(((alpha >= 0) & (alpha <= 1)).all()):
@@ -185,9 +250,9 @@ def _scope(value: object) -> Scope:
 
 
 def _builtins() -> dict[str, Any]:
-    names = {name: getattr(builtins, name) for name in SAFE_BUILTINS}
+    names = {name: getattr(builtins, name) for name in SAFE_BUILTINS | ERRORS}
     # Errors that Python itself raises in candidate code look these up; torch's C side needs __import__.
-    return {**names, "print": _silent, "__import__": _loaded_only}
+    return {**names, **GUARDS, "str": Text, "set": NumberSet, "print": _silent, "__import__": _loaded_only}
 
 
 def _silent(*_: object, **__: object) -> None:
@@ -196,7 +261,9 @@ def _silent(*_: object, **__: object) -> None:
 
 def _loaded_only(
     name: str, globals_: Any = None, locals_: Any = None, fromlist: Any = (), level: int = 0
-) -> ModuleType:
+) -> ModuleType | SimpleNamespace:
     if level != 0 or name not in sys.modules:
         raise ImportError(f"{name} is not available here")
+    if name in DOORS:
+        return DOORS[name if fromlist else "numpy"]
     return builtins.__import__(name, globals_, locals_, fromlist, level)

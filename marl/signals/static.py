@@ -8,223 +8,55 @@ Each refusal names the line, the fault and the remedy, for a model repairs its c
 from __future__ import annotations
 
 import ast
-import builtins
 import difflib
 import io
+import re
 import tokenize
+import unicodedata
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from marlsmith.schemas import SignalError
+from marlsmith.marl.signals.allowed import (
+    ALLOWED_NODES,
+    ATTRIBUTE_REMEDIES,
+    ATTRIBUTES,
+    BUILTINS,
+    CALLED_METHODS,
+    CALLED_ONLY,
+    COVERED_NODES,
+    DTYPE_READERS,
+    DTYPE_TEXTS,
+    ERRORS,
+    GROWING,
+    IMPORT_REMEDIES,
+    IN_PLACE,
+    KEYWORD_REMEDIES,
+    MODULES,
+    MOST,
+    MOST_GROWING,
+    MUTATORS,
+    NAME_READERS,
+    NODE_REMEDIES,
+    PATH_REMEDIES,
+    PATHS,
+    REUSABLE,
+    SAFE_BUILTINS,
+    SIZED,
+    TYPES_ONLY,
+    WORLD_ATTRIBUTES,
+    words,
+)
+from marlsmith.marl.signals.literals import Literals, shown, too_large
+from marlsmith.schemas import SignalError, printable
 
 SOURCE_LIMIT = 100_000
 PROBLEM_LIMIT = 5
-
-# ---------------------------------------------------------------- what is allowed
-
-
-def _within(prefix: str, names: str) -> dict[str, str]:
-    return {f"{prefix}.{name}": prefix for name in names.split()}
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-MODULES = _words("torch torch.nn torch.nn.functional torch.linalg torch.special numpy numpy.linalg math typing")
-
-# Nothing random, uninitialised, in place, or that touches files, devices, hooks or other code.
-PATHS: dict[str, str] = {
-    **_within(
-        "torch",
-        """
-        Tensor FloatTensor LongTensor BoolTensor Size dtype device no_grad
-        float32 float64 float16 bfloat16 float double half int8 int16 int32 int64 uint8 int long short bool
-        pi e inf nan newaxis finfo iinfo
-        tensor as_tensor zeros zeros_like ones ones_like full full_like arange linspace logspace eye
-        scalar_tensor tril_indices triu_indices from_numpy
-        abs absolute neg negative sign sgn signbit square sqrt rsqrt pow float_power exp exp2 expm1
-        log log2 log10 log1p logaddexp logaddexp2 reciprocal ceil floor round trunc fix frac
-        sin cos tan asin acos atan atan2 arcsin arccos arctan arctan2 sinh cosh tanh asinh acosh atanh
-        deg2rad rad2deg hypot sigmoid softmax log_softmax relu erf erfc erfinv logit sinc heaviside copysign
-        add sub subtract mul multiply div divide true_divide floor_divide remainder fmod
-        addcmul addcdiv lerp rsub clamp clip clamp_min clamp_max nan_to_num threshold
-        maximum minimum fmax fmin max min amax amin aminmax argmax argmin
-        sum nansum mean nanmean median nanmedian mode std var std_mean var_mean prod logsumexp quantile
-        nanquantile cumsum cumprod cummax cummin logcumsumexp diff norm dist count_nonzero all any
-        trapezoid histc bincount bucketize searchsorted
-        eq ne lt le gt ge less less_equal greater greater_equal equal not_equal isclose allclose
-        isnan isinf isfinite isposinf isneginf isin logical_and logical_or logical_not logical_xor
-        bitwise_and bitwise_or bitwise_not bitwise_xor bitwise_left_shift bitwise_right_shift
-        is_tensor is_floating_point is_complex numel
-        where masked_select masked_fill gather scatter scatter_add scatter_reduce index_select index_add
-        index_fill index_copy take take_along_dim nonzero argwhere topk sort argsort msort kthvalue unique
-        unique_consecutive
-        cat concat concatenate stack hstack vstack dstack column_stack row_stack split chunk tensor_split
-        hsplit vsplit unbind reshape flatten unflatten ravel squeeze unsqueeze transpose t permute swapaxes
-        swapdims movedim moveaxis flip fliplr flipud roll rot90 tile repeat_interleave broadcast_to
-        broadcast_tensors broadcast_shapes narrow select diagonal diag diag_embed tril triu block_diag
-        atleast_1d atleast_2d atleast_3d clone detach meshgrid cartesian_prod combinations
-        matmul mm bmm mv dot vdot inner outer ger einsum tensordot kron cross cdist pdist baddbmm addmm
-        cosine_similarity pairwise_distance cov corrcoef det trace inverse
-        """,
-    ),
-    **_within(
-        "torch.linalg", "norm vector_norm matrix_norm cross vecdot det inv pinv solve multi_dot diagonal eigvalsh"
-    ),
-    **_within(
-        "torch.nn.functional",
-        """
-        relu relu6 leaky_relu elu selu celu gelu silu mish softplus softsign softmin softmax log_softmax
-        logsigmoid sigmoid tanh tanhshrink softshrink hardshrink hardtanh hardsigmoid hardswish threshold
-        normalize one_hot pad cosine_similarity pairwise_distance pdist
-        mse_loss l1_loss smooth_l1_loss huber_loss cross_entropy binary_cross_entropy kl_div
-        layer_norm linear avg_pool1d max_pool1d interpolate unfold
-        """,
-    ),
-    **_within("torch.special", "erf erfc expit logit entr expm1 log1p logsumexp softmax log_softmax xlogy sinc"),
-    **_within(
-        "numpy",
-        """
-        ndarray float32 float64 int32 int64 bool_ pi e inf nan newaxis array asarray zeros zeros_like ones
-        ones_like full full_like arange linspace eye identity
-        abs absolute sign square sqrt power exp expm1 log log2 log10 log1p ceil floor round trunc rint
-        sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh hypot deg2rad rad2deg degrees radians
-        add subtract multiply divide true_divide floor_divide mod remainder negative reciprocal
-        clip nan_to_num maximum minimum fmax fmin max min amax amin argmax argmin
-        sum nansum mean nanmean median average std var prod cumsum cumprod diff ptp percentile quantile
-        count_nonzero all any isnan isinf isfinite isclose allclose logical_and logical_or logical_not
-        logical_xor equal not_equal less less_equal greater greater_equal heaviside interp
-        where select take take_along_axis nonzero argwhere sort argsort unique searchsorted
-        concatenate stack hstack vstack dstack column_stack split array_split reshape ravel squeeze
-        expand_dims transpose swapaxes moveaxis flip roll tile repeat broadcast_to meshgrid
-        atleast_1d atleast_2d diag tril triu triu_indices tril_indices
-        matmul dot vdot inner outer einsum tensordot cross trace
-        """,
-    ),
-    **_within("numpy.linalg", "norm det inv solve"),
-    **_within(
-        "math",
-        """
-        pi e tau inf nan sqrt exp expm1 log log2 log10 log1p pow sin cos tan asin acos atan atan2 sinh cosh
-        tanh hypot dist degrees radians floor ceil trunc fabs fmod copysign isfinite isinf isnan isclose
-        comb perm factorial gcd prod fsum
-        """,
-    ),
-    **_within(
-        "typing",
-        """
-        Any Callable Dict Final Iterable Iterator List Literal Mapping Optional Sequence Set Tuple Type
-        Union cast
-        """,
-    ),
-}
-
-TYPES_ONLY = frozenset({"torch.Tensor", "torch.FloatTensor", "torch.LongTensor", "torch.BoolTensor", "numpy.ndarray"})
-
-# Methods and properties of tensors and arrays that compute from their operands alone.
-TENSOR_ATTRIBUTES = """
-    T mT H shape dtype device ndim size dim numel nelement element_size itemsize eps tiny
-    abs absolute neg negative sign sgn square sqrt rsqrt pow float_power exp exp2 expm1 log log2 log10 log1p
-    logaddexp reciprocal ceil floor round trunc frac sin cos tan asin acos atan atan2 arctan2 sinh cosh tanh
-    hypot sigmoid softmax log_softmax relu erf erfc logit sinc heaviside copysign deg2rad rad2deg
-    add sub subtract mul multiply div divide true_divide floor_divide remainder fmod addcmul addcdiv lerp
-    clamp clip clamp_min clamp_max nan_to_num maximum minimum fmax fmin max min amax amin aminmax argmax argmin
-    sum nansum mean nanmean median nanmedian mode std var prod logsumexp quantile nanquantile cumsum cumprod
-    cummax cummin logcumsumexp diff norm dist count_nonzero all any histc bincount
-    eq ne lt le gt ge less less_equal greater greater_equal equal not_equal isclose allclose isnan isinf
-    isfinite isposinf isneginf logical_and logical_or logical_not logical_xor bitwise_and bitwise_or
-    bitwise_not bitwise_xor is_floating_point is_complex
-    where masked_select masked_fill masked_scatter gather scatter scatter_add scatter_reduce index_select
-    index_add index_fill index_copy take take_along_dim nonzero argwhere topk sort argsort msort kthvalue
-    unique unique_consecutive values indices
-    split chunk tensor_split unbind view view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze
-    transpose t permute swapaxes swapdims movedim moveaxis flip fliplr flipud roll rot90 repeat
-    repeat_interleave tile expand expand_as type broadcast_to narrow select diagonal diag diag_embed tril triu
-    unfold contiguous clone detach cpu to type_as float double half bfloat16 int long short bool item tolist
-    new_zeros new_ones new_full new_tensor is_contiguous
-    matmul mm bmm mv dot vdot inner outer ger cross det trace inverse astype
-    """
-COLLECTION_ATTRIBUTES = """
-    items keys values get append extend update copy index count join split strip startswith endswith lower
-    upper replace union intersection difference issubset isdisjoint
-    """
-# LERO's published style reads PettingZoo's world objects: agent_reward(self, agent, world).
-WORLD_ATTRIBUTES = """
-    agents landmarks policy_agents world state p_pos p_vel c name size collide silent movable goal_a goal_b
-    dim_p dim_c is_collision
-    """
-ATTRIBUTES = _words(f"{TENSOR_ATTRIBUTES} {COLLECTION_ATTRIBUTES} {WORLD_ATTRIBUTES} prev")
-
-SAFE_BUILTINS = _words(
-    """
-    abs all any bool dict enumerate filter float getattr hasattr int isinstance len list map max min print
-    range reversed round set slice sorted str sum tuple zip
-    """
-)
-BUILTINS = frozenset(dir(builtins))
-# These take the name of an attribute as text, so they are called, with a literal, and never passed around.
-NAME_READERS = frozenset({"getattr", "hasattr"})
-# Honest code calls its variables so; a worker has no builtins beyond the safe ones, so nothing is won by it.
-REUSABLE = (SAFE_BUILTINS - NAME_READERS) | {"format", "hash", "help", "id", "input", "iter", "next", "object"}
-
-NODES: tuple[type[ast.AST], ...] = (
-    ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign,
-    ast.For, ast.If, ast.With, ast.withitem, ast.Expr, ast.Pass, ast.Break, ast.Continue, ast.Assert,
-    ast.Import, ast.ImportFrom, ast.alias, ast.BoolOp, ast.NamedExpr, ast.BinOp, ast.UnaryOp, ast.Lambda,
-    ast.IfExp, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
-    ast.comprehension, ast.Compare, ast.Call, ast.keyword, ast.FormattedValue, ast.JoinedStr, ast.Constant,
-    ast.Attribute, ast.Subscript, ast.Starred, ast.Name, ast.List, ast.Tuple, ast.Slice,
-    *ast.expr_context.__subclasses__(), *ast.boolop.__subclasses__(), *ast.operator.__subclasses__(),
-    *ast.unaryop.__subclasses__(), *ast.cmpop.__subclasses__(),
-)  # fmt: skip
-ALLOWED_NODES = frozenset(NODES)
-
-# Parts of statements that are refused as a whole.
-COVERED_NODES = (ast.ExceptHandler, ast.match_case, ast.pattern)
-
-# ---------------------------------------------------------------- what to write instead
+FAULT_LIMIT, CURE_LIMIT = 150, 400
+"""Characters of a sentence."""
+DEPTH_LIMIT = 200
 
 Remedy = str | Callable[[], str]
-
-NODE_REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
-    ast.While: ("a while loop", "use a for loop with a fixed range"),
-    ast.ClassDef: ("a class", "write plain functions"),
-    ast.Try: ("try", "avoid the fault instead, with torch.where, clamp or if"),
-    ast.TryStar: ("try", "avoid the fault instead, with torch.where, clamp or if"),
-    ast.Raise: ("raise", "return a tensor in every case"),
-    ast.Global: ("global", "pass the value as an argument and return the new one"),
-    ast.Nonlocal: ("nonlocal", "pass the value as an argument and return the new one"),
-    ast.Delete: ("del", "leave it out; locals end with the function"),
-    ast.Match: ("match", "use if and elif"),
-    ast.Yield: ("yield", "return a list or a tensor"),
-    ast.YieldFrom: ("yield", "return a list or a tensor"),
-    ast.Await: ("await", "write plain functions"),
-    ast.AsyncFunctionDef: ("async", "write plain functions"),
-    ast.AsyncFor: ("async", "write plain functions"),
-    ast.AsyncWith: ("async", "write plain functions"),
-}
-IMPORT_REMEDIES = {
-    "itertools": "write the permutations out as a tensor",
-    "scipy": "write the assignment out with torch, for instance over a tensor of all permutations",
-    "random": "signals are deterministic functions of their arguments",
-}
-PATH_REMEDIES = {
-    "torch.empty": "use torch.zeros",
-    "torch.empty_like": "use torch.zeros_like",
-    "torch.vmap": "write the operation over the batch dimension",
-    **dict.fromkeys(("torch.rand", "torch.randn", "torch.rand_like", "torch.randn_like"), IMPORT_REMEDIES["random"]),
-    **dict.fromkeys(("torch.manual_seed", "numpy.random"), IMPORT_REMEDIES["random"]),
-    "torch.nn.functional.dropout": IMPORT_REMEDIES["random"],
-}
-ATTRIBUTE_REMEDIES = {
-    "data": "use .detach()",
-    "numpy": "stay with torch functions, or use .tolist()",
-    "cuda": "leave it out; everything is on one device",
-    "format": "use an f-string",
-    "pop": "build a new list",
-    "backward": "rewards need no gradient",
-}
-KEYWORD_REMEDIES = {"out": "assign the result to a name", "inplace": "leave it out and use the result"}
 
 
 def _closest(name: str, known: Iterable[str], otherwise: str) -> Callable[[], str]:
@@ -245,15 +77,75 @@ def parse(source: str) -> ast.Module:
     size = len(source.encode("utf-8", "surrogatepass"))
     if size > SOURCE_LIMIT:
         raise SignalError(f"the code has {size} bytes and may have {SOURCE_LIMIT}: shorten it")
+    _require_plain_text(source)
+    tree = _python(lambda: ast.parse(without_mark(source), "<signal>"))
+    _require_shallow(tree)
+    return tree
+
+
+def _require_shallow(tree: ast.Module) -> None:
+    """What is nested beyond this would be work for stacks, here and in the compiler."""
+    level: list[ast.AST] = [tree]
+    for _ in range(DEPTH_LIMIT):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    line = next((node.lineno for node in level if isinstance(node, ast.expr | ast.stmt)), 1)
+    raise SignalError(f"line {line}: the code nests too deeply: write it plainly")
+
+
+def without_mark(source: str) -> str:
+    """The source without the byte order mark that some editors put before it."""
+    return source.removeprefix("\ufeff")
+
+
+def _python(read: Callable[[], ast.Module]) -> ast.Module:
     try:
-        tree = ast.parse(source, "<signal>")
-        compile(tree, "<signal>", "exec", dont_inherit=True)  # a stray return or break shows only here
+        return read()
     except SyntaxError as error:
-        raise SignalError(f"line {error.lineno or 1}: syntax error, {error.msg}: correct it") from None
+        raise SignalError(
+            f"line {error.lineno or 1}: syntax error, {printable(error.msg, CURE_LIMIT)}: correct it"
+        ) from None
     except (ValueError, MemoryError, RecursionError) as error:
         fault = "nests too deeply" if isinstance(error, MemoryError | RecursionError) else "holds broken characters"
         raise SignalError(f"line 1: the code {fault}: write it plainly") from None
+
+
+def _compiled(tree: ast.Module) -> ast.Module:
+    """A stray return or break shows only here. Only for trees of allowed nodes: nested `try` doubles the work."""
+    compile(tree, "<signal>", "exec", dont_inherit=True)
     return tree
+
+
+# Python would tell the user of odd literals in candidate code.
+warnings.filterwarnings("ignore", module=r"<signal>")
+
+COOKIE = re.compile(r"[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)")
+
+
+def _require_plain_text(source: str) -> None:
+    """What is read must be what runs, here and from a file: no hidden characters, no other encoding."""
+    for number, line in enumerate(source[:200].split("\n")[:2], 1):
+        cookie = COOKIE.match(without_mark(line))
+        if cookie and cookie[1].lower().replace("_", "-") not in {"utf-8", "utf8", "ascii", "us-ascii"}:
+            raise SignalError(
+                f"line {number}: the encoding {cookie[1]:.40} is not allowed: leave it out, code is UTF-8"
+            )
+    if source.isascii() and source.isprintable():
+        return
+    for number, line in enumerate(without_mark(source).split("\n"), 1):
+        text = line.removesuffix("\r")
+        if text.isascii() and text.isprintable():
+            continue
+        for character in text:
+            if unicodedata.category(character) in HIDDEN and character not in "\t\f":
+                raise SignalError(
+                    f"line {number}: the invisible character U+{ord(character):04X} is not allowed: delete it"
+                )
+
+
+HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+"""Control, format (bidirectional text, zero width), surrogates, private use, line and paragraph separators."""
 
 
 def check_source(source: str, state_fields: frozenset[str], task: str = "the task") -> ast.Module:
@@ -261,19 +153,22 @@ def check_source(source: str, state_fields: frozenset[str], task: str = "the tas
 
     `state_fields` are what `state` has in the task that `task` names.
     """
+    source = without_mark(source)
     tree = parse(source)
-    problems = _Check(tree, state_fields, task).problems
+    problems: dict[tuple[int, str], Remedy] = _Check(tree, state_fields, task).problems
     if not source.isascii():
         problems.update(((line, name), "use ASCII letters outside text") for line, name in _foreign_names(source))
     if problems:
         shown = sorted(problems)[:PROBLEM_LIMIT]
         sentences = tuple(_sentence(line, what, problems[line, what]) for line, what in shown)
         raise SignalError("; ".join(sentences), problems=sentences)
-    return tree
+    return _python(lambda: _compiled(tree))
 
 
 def _sentence(line: int, what: str, remedy: Remedy) -> str:
-    return f"line {line}: {what} is not allowed: {remedy if isinstance(remedy, str) else remedy()}"
+    # Names and texts of the code stand in it, and it goes to terminals and prompts.
+    fault, cure = printable(what, FAULT_LIMIT), printable(remedy if isinstance(remedy, str) else remedy(), CURE_LIMIT)
+    return f"line {line}: {fault} is not allowed: {cure}"
 
 
 def _is_state(node: ast.expr) -> bool:
@@ -284,33 +179,59 @@ def _is_state(node: ast.expr) -> bool:
     return False
 
 
-def defined_functions(tree: ast.Module) -> dict[str, int]:
-    """Top-level functions and how many arguments each needs: parameters with a default do not count."""
-    return {
-        node.name: len(node.args.posonlyargs) + len(node.args.args) - len(node.args.defaults)
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-    }
+@dataclass(frozen=True)
+class Function:
+    """A top-level function by the names of the arguments that it needs; a leading `self` stands apart."""
+
+    arguments: tuple[str, ...]
+    wants_self: bool
+
+    @property
+    def of_world(self) -> bool:
+        """Whether it is in LERO's published style, of world objects instead of tensors."""
+        return self.arguments[-1:] == ("world",)
+
+
+def defined_functions(tree: ast.Module) -> dict[str, Function]:
+    """Top-level functions: parameters with a default do not count."""
+    return {node.name: _function(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def _function(node: ast.FunctionDef) -> Function:
+    names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+    needed = names[: len(names) - len(node.args.defaults)]
+    wants_self = needed[:1] == ["self"]
+    return Function(tuple(needed[wants_self:]), wants_self)
 
 
 Forms = Mapping[str, tuple[str, ...]]
-REWARD_FORMS: dict[str, tuple[str, ...]] = {"agent_reward": ("state",), "global_reward": ("state",)}
+REWARD_FORMS: dict[str, tuple[str, ...]] = {
+    "agent_reward": ("state", "agent, world"),
+    "global_reward": ("state", "world"),
+}
 OBSERVATION_FORMS: dict[str, tuple[str, ...]] = {
     "enhance_observation": ("obs", "obs, history"),
     "stateEnhance": ("obs", "obs, history"),
 }
+ENTRIES = frozenset(REWARD_FORMS | OBSERVATION_FORMS)
 
 
 def require_functions(tree: ast.Module, forms: Forms = REWARD_FORMS | OBSERVATION_FORMS) -> None:
-    """Raises SignalError where the module defines no entry point of these, or one with other parameters."""
-    defined = {name: count for name, count in defined_functions(tree).items() if name in forms}
+    """Raises SignalError where the module defines no entry point of these, or one with other parameters.
+
+    Each form may have a `self` before it.
+    """
+    defined = {name: found for name, found in defined_functions(tree).items() if name in forms}
     if not defined:
         wanted = ", ".join(f"{name}({form[0]})" for name, form in forms.items() if name != "stateEnhance")
         raise SignalError(f"defines none of {wanted}: write at least one of them as a top-level function")
-    for name, count in defined.items():
-        if count not in {len(form.split(", ")) for form in forms[name]}:
+    for name, found in defined.items():
+        of_world, count = found.of_world, len(found.arguments)
+        if not any((form.endswith("world")) == of_world and len(form.split(", ")) == count for form in forms[name]):
             right = " or ".join(f"{name}({form})" for form in forms[name])
-            raise SignalError(f"{name} needs {count} arguments: write it as {right}")
+            given = ("self, " if found.wants_self else "") + ", ".join(found.arguments)
+            given = printable(given, FAULT_LIMIT)
+            raise SignalError(f"{name}({given}) has other arguments than it is given: write it as {right}")
 
 
 def _foreign_names(source: str) -> Iterator[tuple[int, str]]:
@@ -335,10 +256,17 @@ class _Check:
         self._attributes = ATTRIBUTES | state_fields
         self._fields = state_fields
         self._task = task
+        self._tree = tree
         self._nodes = list(ast.walk(tree))
+        self._literals = Literals(tree)
         self._aliases: dict[str, str] = {}  # name -> dotted path
         self._bound: set[str] = set()
+        self._arguments = {node.arg for node in self._nodes if isinstance(node, ast.arg)}
+        self._module_names = {name for node in tree.body for name in _stored(node)}
+        self._methods = {name for name, found in defined_functions(tree).items() if found.wants_self}
         self._settled: set[int] = set()  # ids of nodes that a node above them has judged
+        self._called: set[int] = set()  # ids of nodes that are called where they are named
+        self._typed: set[int] = set()  # ids of nodes where a type may be named
         visitors = {
             ast.Name: self._name,
             ast.Attribute: self._attribute,
@@ -346,16 +274,28 @@ class _Check:
             ast.Subscript: self._subscript,
             ast.FunctionDef: self._function,
             ast.With: self._with,
+            ast.Raise: self._raise,
+            ast.Constant: self._constant,
+            ast.BinOp: self._repetition,
+            ast.AugAssign: self._augmented,
+            ast.FormattedValue: self._formatted,
             ast.comprehension: self._comprehension,
         }
         self._imports()
+        self._type_aliases()
         self._bindings()
+        self._places_of_types()
         for node in self._nodes:
             kind = type(node)
             if kind in visitors:
                 visitors[kind](node)  # type: ignore[operator]  # each takes the node type of its key
             elif kind not in ALLOWED_NODES and not isinstance(node, COVERED_NODES):
                 self._refuse(node, *NODE_REMEDIES.get(kind, (kind.__name__, "write it in plain Python")))
+        for function in tree.body:
+            if isinstance(function, ast.FunctionDef):
+                self._require_kept(function)
+        for power, what in self._literals.explosions:
+            self._refuse(power, f"this {what}, a number of thousands of digits,", "write a smaller number")
 
     def _refuse(self, node: ast.AST, what: str, remedy: Remedy) -> None:
         self.problems[getattr(node, "lineno", 1), what] = remedy
@@ -400,13 +340,55 @@ class _Check:
         if self._aliases.setdefault(name, path) != path:
             self._refuse(node, f"{name} for both {self._aliases[name]} and {path}", "use two names")
 
+    def _type_aliases(self) -> None:
+        """`Tensor = torch.Tensor` at module level is another way to import it."""
+        for node in self._tree.body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name) as target], value=value) if (
+                    path := self._path(value)
+                ) in TYPES_ONLY:
+                    self._alias(node, name, path)
+                    self._settled.update((id(target), *map(id, ast.walk(value))))
+
+    def _places_of_types(self) -> None:
+        """Annotations, subscripts as in dict[str, Tensor], and where a type is asked for."""
+        for node in self._nodes:
+            places: list[ast.expr | None] = []
+            match node:
+                case ast.arg(annotation=annotation) | ast.AnnAssign(annotation=annotation):
+                    places = [annotation]
+                case ast.FunctionDef(returns=returns):
+                    places = [returns]
+                case ast.Subscript(value=value, slice=index) if self._path(value).startswith("typing.") or (
+                    isinstance(value, ast.Name) and value.id in {"dict", "list", "tuple"}
+                ):
+                    places = [index]
+                case ast.Call(func=ast.Name(id="isinstance"), args=[_, kind]):
+                    places = [kind]
+                case ast.Call(func=ast.Attribute(attr="type" | "to"), args=[kind]):
+                    places = [kind]
+                case ast.Call(func=function, args=[kind, _]) if self._path(function) == "typing.cast":
+                    places = [kind]
+            for place in places:
+                if place is not None:
+                    self._typed.update(map(id, ast.walk(place)))
+
     def _bindings(self) -> None:
         for node in self._nodes:
             match node:
                 case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.FunctionDef(name=name):
+                    if id(node) in self._settled:
+                        continue
                     self._bind(node, name)
                     if name in self._aliases:
                         self._refuse(node, f"giving {name} a new meaning", f"{name} is imported, take another name")
+        defined: set[str] = set()
+        for node in self._tree.body:
+            names = {node.name} if isinstance(node, ast.FunctionDef) else _stored(node)
+            for name in names & ENTRIES:
+                if name in defined or not isinstance(node, ast.FunctionDef):
+                    self._refuse(node, f"giving {name} a new meaning", "define it once, as a top-level function")
+            defined |= names
 
     def _bind(self, node: ast.AST, name: str) -> None:
         self._bound.add(name)
@@ -422,14 +404,24 @@ class _Check:
         if name in self._aliases:
             if self._aliases[name] in MODULES:
                 self._refuse(node, f"the module {name} as a value", f"call its functions, as in {name}.f(x)")
+            self._check_value(node, self._aliases[name])
         elif name in NAME_READERS:
             self._refuse(node, f"{name} without a call", f'write {name}(x, "field")')
         elif name not in self._bound and name not in SAFE_BUILTINS:
-            if name in BUILTINS or name.startswith("__"):
+            if name == "__name__":
+                self._refuse(node, name, "leave the block out; the functions are called by themselves")
+            elif name in BUILTINS or name.startswith("__"):
                 self._refuse(node, name, "use torch, and plain builtins such as len, range and sum")
             else:
                 known = frozenset(self._bound | SAFE_BUILTINS)
                 self._refuse(node, f"{name}, which is defined nowhere,", _closest(name, known, "define or import it"))
+
+    def _check_value(self, node: ast.AST, path: str) -> None:
+        """Some things may be named only where they are called, or where a type is asked for."""
+        if path in TYPES_ONLY and id(node) not in self._typed:
+            self._refuse(node, f"{path} as a value", "use torch.tensor or torch.zeros")
+        elif path in CALLED_ONLY and id(node) not in self._called:
+            self._refuse(node, f"{path} as a value", "call it where you name it")
 
     # -- attributes
 
@@ -448,6 +440,8 @@ class _Check:
         if isinstance(root, ast.Name) and root.id in self._aliases:
             self._settled.add(id(root))
             rest = self._follow(self._aliases[root.id], chain)
+        elif isinstance(root, ast.Name) and root.id == "self" and chain[0].attr in self._methods:
+            rest = chain[1:]
         for step in rest:
             self._check_attribute(step, step.value, step.attr)
 
@@ -460,6 +454,10 @@ class _Check:
             if path not in MODULES and path not in PATHS:
                 self._refuse_path(step, path)
                 return []
+            if step is chain[-1]:
+                self._check_value(step, path)
+            elif path in TYPES_ONLY:
+                self._refuse(step, f"{path} as a value", "use the method of a tensor, as in x.sum()")
         if path in MODULES:
             self._refuse(chain[-1], f"the module {path} as a value", f"call its functions, as in {path}.f(x)")
         return []
@@ -475,7 +473,9 @@ class _Check:
         self._refuse(node, path, PATH_REMEDIES.get(path, remedy))
 
     def _check_attribute(self, node: ast.AST, owner: ast.expr, name: str) -> None:
-        if name in self._attributes:
+        if name in CALLED_METHODS and not (isinstance(node, ast.Attribute) and id(node) in self._called):
+            self._refuse(node, f".{name} without a call", "call it where you name it")
+        if name in self._attributes or (name in IN_PLACE and self._is_fresh(owner)):
             return
         remedy: Remedy
         if name.startswith("_"):
@@ -491,13 +491,21 @@ class _Check:
             if _is_state(owner):
                 remedy = _closest(name, self._fields, f"{self._task} has no state.{name}; it has {fields}")
             else:
-                guesses = self._attributes - (_words(WORLD_ATTRIBUTES) - self._fields)
+                guesses = self._attributes - (words(WORLD_ATTRIBUTES) - self._fields)
                 remedy = _closest(name, guesses, f"use tensor methods, or state's fields: {fields}")
         self._refuse(node, f".{name}", remedy)
+
+    def _is_fresh(self, node: ast.expr) -> bool:
+        """Whether this is the result of a call, or a local name that no argument has: not what was handed over."""
+        if isinstance(node, ast.Name):
+            handed_over = self._arguments | self._module_names | set(self._aliases)
+            return node.id in self._bound and node.id not in handed_over
+        return isinstance(node, ast.Call)
 
     # -- the other nodes with a condition
 
     def _call(self, node: ast.Call) -> None:
+        self._called.add(id(node.func))
         match node:
             case ast.Call(func=ast.Name(id=name) as function) if name in NAME_READERS:
                 self._settled.add(id(function))
@@ -509,10 +517,144 @@ class _Check:
                     case _:
                         self._refuse(node, f"{name} of a computed name", f'write {name}(x, "field")')
             case ast.Call(func=ast.Name() | ast.Attribute() as function) if self._path(function) in TYPES_ONLY:
+                self._settled.update(map(id, ast.walk(function)))
                 self._refuse(node, f"a call of {self._path(function)}", "use torch.tensor or torch.zeros")
         for keyword in node.keywords:
             if keyword.arg in KEYWORD_REMEDIES:
                 self._refuse(node, f"{keyword.arg}=", KEYWORD_REMEDIES[keyword.arg])
+        path = self._path(node.func)
+        if path or isinstance(node.func, ast.Attribute):
+            self._check_arguments(node, path)
+        name = node.func.id if isinstance(node.func, ast.Name) and not path else path
+        if isinstance(node.func, ast.Attribute) and not path:
+            name = node.func.attr
+        self._check_sizes(node, name)
+
+    def _check_arguments(self, node: ast.Call, path: str) -> None:
+        """Of a library's function or a method: its keywords must be readable, and so must a dtype."""
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                self._refuse(node, "** in a call of a library's function", "write the keywords out")
+            elif keyword.arg == "where":
+                self._refuse(node, "where=", "it leaves places unwritten, use np.where on the result")
+            elif keyword.arg == "dtype" and not path.startswith("torch"):
+                self._check_dtype(keyword.value)
+            elif keyword.arg == "device":
+                self._check_device(keyword.value)
+        method = node.func.attr if isinstance(node.func, ast.Attribute) and not path else ""
+        if method == "astype" and node.args:
+            self._check_dtype(node.args[0])
+        if method == "view" and any(
+            isinstance(item, ast.Constant) and isinstance(item.value, str) for item in node.args
+        ):
+            self._refuse(node, "a text in .view()", "write the shape, or a dtype of torch")
+        if method == "to" or path == "torch.device":
+            for argument in node.args:
+                self._check_device(argument)
+        allowed = DTYPE_READERS.get(path)
+        if allowed is not None and (
+            len(node.args) > allowed or any(isinstance(argument, ast.Starred) for argument in node.args)
+        ):
+            for argument in node.args[allowed:]:
+                if isinstance(argument, ast.Starred) or not self._is_dtype(argument):
+                    self._refuse(
+                        node, f"more than {allowed} arguments of {path} without names", "write dtype=np.float32"
+                    )
+            if any(isinstance(argument, ast.Starred) for argument in node.args):
+                self._refuse(node, f"* in a call of {path}", "write the arguments out")
+
+    def _check_dtype(self, node: ast.expr) -> None:
+        if not self._is_dtype(node):
+            self._refuse(node, "this dtype", "write it as np.float32, np.int64, float, int, bool or x.dtype")
+
+    def _is_dtype(self, node: ast.expr) -> bool:
+        match node:
+            case ast.Constant(value=None):
+                return True
+            case ast.Constant(value=str(name)):
+                return name in DTYPE_TEXTS
+            case ast.Name(id="float" | "int" | "bool" as name):
+                return name not in self._bound
+            case ast.Attribute(attr="dtype"):
+                return True
+            case ast.Name() | ast.Attribute():
+                return self._path(node) in PATHS
+        return False
+
+    def _check_device(self, node: ast.expr) -> None:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and not re.match("cpu|cuda", node.value):
+            self._refuse(node, f"the device {node.value!a:.20}", "use obs.device or leave it out")
+
+    def _check_sizes(self, node: ast.Call, name: str) -> None:
+        most = MOST_GROWING if name in GROWING else MOST
+        if name not in SIZED and name not in GROWING:
+            return
+        count = 1 if SIZED.get(name) == "first" else len(node.args)
+        named = [keyword.value for keyword in node.keywords if keyword.arg not in {"fill_value", "dtype", "device"}]
+        for argument in [*node.args[:count], *named]:
+            large = too_large(self._literals, argument, most)
+            if large is not None:
+                self._refuse(node, f"{name} of {shown(large)}", f"take at most {most}")
+
+    def _require_kept(self, function: ast.FunctionDef) -> None:
+        """What stands at module level is the same in every call: a function that writes into it wants to remember."""
+        inner = list(ast.walk(function))
+        own = {node.id for node in inner if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        shared = self._module_names - own - {node.arg for node in inner if isinstance(node, ast.arg)}
+        for node in inner:
+            match node:
+                case ast.Subscript(value=owner, ctx=ast.Store()):
+                    pass
+                case ast.Call(func=ast.Attribute(value=owner, attr=attribute)) if attribute in MUTATORS:
+                    pass
+                case _:
+                    continue
+            while isinstance(owner, ast.Subscript):
+                owner = owner.value
+            if isinstance(owner, ast.Name) and owner.id in shared:
+                self._refuse(
+                    node,
+                    f"changing {owner.id}, which stands at module level,",
+                    "keep no state, make it in the function",
+                )
+
+    def _raise(self, node: ast.Raise) -> None:
+        function = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        if node.cause is None and isinstance(function, ast.Name) and function.id in ERRORS - self._bound:
+            self._settled.add(id(function))
+        else:
+            self._refuse(node, "this raise", 'raise ValueError("what is wrong"), or return a tensor in every case')
+
+    def _constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, bytes | complex):
+            self._refuse(
+                node,
+                f"a {type(node.value).__name__} number" if isinstance(node.value, complex) else "bytes",
+                "use plain numbers and texts",
+            )
+
+    def _repetition(self, node: ast.BinOp) -> None:
+        """`[0] * n` and `"x" * n` with a large n."""
+        if not isinstance(node.op, ast.Mult):
+            return
+        for one, other in ((node.left, node.right), (node.right, node.left)):
+            repeated = isinstance(one, ast.List | ast.Tuple | ast.JoinedStr) or (
+                isinstance(one, ast.Constant) and isinstance(one.value, str)
+            )
+            times = self._literals.value(other)
+            if repeated and times is not None and times > MOST:
+                self._refuse(node, f"a repetition of {shown(times)}", f"take at most {MOST}")
+
+    def _augmented(self, node: ast.AugAssign) -> None:
+        if isinstance(node.op, ast.Mod):
+            self._refuse(node, "%=", "write x = x % y")
+
+    def _formatted(self, node: ast.FormattedValue) -> None:
+        if node.format_spec is not None and any(
+            isinstance(part, ast.Constant) and re.search(r"\d{3}", str(part.value))
+            for part in ast.walk(node.format_spec)
+        ):
+            self._refuse(node, "a format as wide as this", "use at most two digits")
 
     def _path(self, node: ast.expr) -> str:
         """The dotted path that an expression names, or nothing."""
@@ -553,3 +695,41 @@ class _Check:
     def _comprehension(self, node: ast.comprehension) -> None:
         if node.is_async:
             self._refuse(node.target, "async", "write plain functions")
+
+
+def _stored(node: ast.stmt) -> set[str]:
+    """Names that a top-level statement gives a meaning; what a function stores is its own."""
+    if isinstance(node, ast.FunctionDef):
+        return {node.name}
+    inner = list(ast.walk(node))
+    names = {part.id for part in inner if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    return names | {part.name for part in inner if isinstance(part, ast.FunctionDef)}
+
+
+def keeps_nothing(tree: ast.Module) -> bool:
+    """Whether nothing at module level can change, so that calls cannot know of each other."""
+    for node in tree.body:
+        match node:
+            case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()) | ast.Pass():
+                continue
+            case ast.FunctionDef(decorator_list=[], args=arguments):
+                values = [*arguments.defaults, *(value for value in arguments.kw_defaults if value is not None)]
+            case ast.Assign(value=value):
+                values = [value]
+            case ast.AnnAssign(value=ast.expr() as value):
+                values = [value]
+            case _:
+                return False
+        if not all(map(_is_fixed, values)):
+            return False
+    return True
+
+
+def _is_fixed(node: ast.expr) -> bool:
+    """A number, a text, or a tuple of them."""
+    match node:
+        case ast.Constant() | ast.UnaryOp(operand=ast.Constant()):
+            return True
+        case ast.Tuple(elts=elements):
+            return all(map(_is_fixed, elements))
+    return False

@@ -83,6 +83,9 @@ def transition_view(steps: Transitions, horizon: int, training_progress: float, 
 
 
 def _batch(x: Tensor) -> Tensor:
-    """[T, P, E, ...] -> [B, ...]; numbers as float32, whatever the simulator counts in."""
+    """[T, P, E, ...] -> [B, ...]; numbers as float32, whatever the simulator counts in.
+
+    A copy: candidate code could write into what is learned from, and into what the simulator goes on with.
+    """
     rows = x.flatten(0, 2)
-    return rows.float() if rows.is_floating_point() else rows
+    return rows.to(torch.float32 if rows.is_floating_point() else rows.dtype, copy=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from marlsmith.marl.external.wire import EnvironmentFault
 from marlsmith.schemas import FailureStage, SignalError
 
+# What the operating system's refusals look like: Python's own exception, and how a thread that cannot start ends.
+JAIL_SIGNS = ("can't start new thread", "operation not permitted")
 MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "std::bad_alloc", "cannot allocate memory")
 MESSAGE_LIMIT = 1000
 
@@ -19,8 +23,17 @@ def diagnose(error: BaseException) -> tuple[FailureStage, str]:
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if line := candidate_line(error):
         message += f" (line {line})"
-    out_of_memory = isinstance(error, MemoryError) or any(sign in text.lower() for sign in MEMORY_SIGNS)
-    return ("memory" if out_of_memory else "crash"), message
+    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in MEMORY_SIGNS):
+        return "memory", message
+    if isinstance(error, PermissionError) or any(sign in text.lower() for sign in JAIL_SIGNS):
+        return "jail", f"the jail refused it, {message}"
+    return "crash", message
+
+
+def traced_line(dump: bytes) -> int | None:
+    """The innermost line of candidate code in a dump by faulthandler. The candidate may have written there too."""
+    found = re.search(rb'File "<signal>", line (\d{1,9}) in ', dump)
+    return None if found is None else int(found[1])
 
 
 def said(error: BaseException) -> str:

@@ -18,6 +18,9 @@ HEADER = struct.Struct("!BI")
 JSON_LIMIT = 1 << 20
 TENSORS_LIMIT = 256 << 20
 INTEGER_LIMIT = 1 << 63
+SIZE_LIMIT = 1 << 31
+"""Of one axis of a tensor: strides are products of sizes, and an empty tensor may claim any."""
+CHUNK = 1 << 18
 
 
 class FrameError(ValueError):
@@ -98,13 +101,18 @@ def send(connection: socket.socket, kind: Kind, payload: bytes) -> None:
     connection.sendall(payload)
 
 
-def receive(connection: socket.socket) -> Frame:
-    """The next frame, blocking. For the first frame of a conversation: what follows it would be lost."""
+def receive_job(connection: socket.socket) -> tuple[dict[str, Any], bytes | None]:
+    """A worker's first message, blocking: the job, and the tensors that it says come behind it."""
     reader = FrameReader()
-    while data := connection.recv(1 << 16):
-        if complete := reader.feed(data):
-            return complete[0]
-    raise FrameError("the connection ended before a whole frame")
+    job: dict[str, Any] | None = None
+    while data := connection.recv(CHUNK):
+        for frame in reader.feed(data):
+            if job is not None:
+                return job, frame.payload
+            job = frame.json()
+            if not job["tensors"]:
+                return job, None
+    raise FrameError("the connection ended before a whole job")
 
 
 class FrameReader:
@@ -179,7 +187,7 @@ def check_tensors(data: bytes) -> None:
 def _extent(name: str, entry: Any) -> tuple[int, int]:
     match entry:
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(begin), int(stop)]}:
-            sizes = [size for size in shape if type(size) is int and size >= 0]
+            sizes = [size for size in shape if type(size) is int and 0 <= size < SIZE_LIMIT]
             if dtype in ITEM_BYTES and len(sizes) == len(shape) <= 16:
                 count = math.prod(sizes)
                 if begin >= 0 and stop - begin == count * ITEM_BYTES[dtype]:

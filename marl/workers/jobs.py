@@ -1,7 +1,8 @@
 """What a worker can be asked to do, by name, and how a name becomes a function.
 
 A handler is `def handler(arguments: dict, report: Callable[[dict], None]) -> tuple[dict, bytes | None]`: it
-reports progress as often as it likes and returns its result with, where it has any, safetensors bytes.
+reports progress as often as it likes and returns its result with, where it has any, safetensors bytes. Where
+the caller sent some along, they are `arguments["tensors"]`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-CHANNEL_FD = 4
+ENVIRONMENTS_FD = 4
 """Where a job finds the connection to its environment server, if it has one."""
+PEER_FD = 5
+"""Where a simulator finds its policy, and a policy its simulator."""
 
 Report = Callable[[dict[str, Any]], None]
 Handler = Callable[[dict[str, Any], Report], tuple[dict[str, Any], bytes | None]]
@@ -22,8 +25,14 @@ Handler = Callable[[dict[str, Any], Report], tuple[dict[str, Any], bytes | None]
 # Targets are "module:function", or "path.py:function" for a file outside every package.
 JOBS: dict[str, str] = {
     "train": "marlsmith.marl.jobs:train",
+    "simulate": "marlsmith.marl.jobs:simulate",
+    "play": "marlsmith.marl.jobs:play",
+    "sample": "marlsmith.marl.jobs:sample",
     "check": "marlsmith.marl.jobs:check",
+    "probe": "marlsmith.marl.jail.probes:probe",
 }
+WARM_UP = "marlsmith.marl.warm_up:warm_up"
+"""A job that the server itself does once, so that whatever is imported late has been imported before the first fork."""
 
 
 def load(target: str) -> Handler:

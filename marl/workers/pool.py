@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -18,28 +19,37 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from marlsmith.marl.executor import Cancelled
 from marlsmith.marl.workers import frames
-from marlsmith.marl.workers.frames import Frame, FrameError, FrameReader, Kind
+from marlsmith.marl.workers.failures import traced_line
+from marlsmith.marl.workers.frames import CHUNK, Frame, FrameError, FrameReader, Kind
 from marlsmith.marl.workers.jobs import JOBS
 from marlsmith.schemas import FailureStage, UserError, printable
 
 START_SECONDS = 120.0  # for the server to import torch on a slow disk, and fork
 GRACE_SECONDS = 5.0  # for a killed process to be gone
-CHUNK = 1 << 18
+ERRORS_LIMIT = 1 << 16
+TRACE_SECONDS = 0.2  # for a worker to say where it is before it is killed
 MESSAGE_LIMIT = 1000
 STAGES: tuple[str, ...] = get_args(FailureStage)
-INHERITED = ("PATH", "LANG", "USER")
+INHERITED = ("LANG",)
 # Memory of a batch's size is wanted again at once: giving it back costs thousands of page faults an update.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 # A death by one of these, after the process had grown by this share of its budget, is a lack of memory.
 MEMORY_DEATHS = (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS)
 MEMORY_SHARE = 0.8
+
+
+Jail = Literal["required", "unsafe", "off"]
+"""Whether a worker refuses to work where its jail does not hold, works all the same, or has none (for tests)."""
+
+Connect = Callable[[], Mapping[int, socket.socket]]
+"""Gives what a job finds at its descriptors, anew for every attempt; what it raises is passed on."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ class Limits:
 class JobResult:
     value: dict[str, Any]
     tensors: bytes | None = None  # safetensors, checked for consistency
+    seconds: float = 0.0  # from the start of the worker to its end, by our clock
 
 
 class JobFailure(Exception):
@@ -77,19 +88,20 @@ class JobFailure(Exception):
 class Pool:
     """Runs jobs in workers, at most `workers` at once. `run` is safe from several threads."""
 
-    def __init__(self, workers: int, jobs: dict[str, str] | None = None) -> None:
+    def __init__(self, workers: int, jobs: dict[str, str] | None = None, jail: Jail = "required") -> None:
         if workers < 1:
             raise UserError(f"{workers} workers cannot run anything: ask for at least one")
         if not sys.platform.startswith("linux"):
             raise UserError("workers need Linux: on other systems run marlsmith in a Linux container")
         self.workers = workers
+        self._jail = jail
         self._jobs = JOBS | (jobs or {})
         self._home = tempfile.TemporaryDirectory(prefix="marlsmith-", ignore_cleanup_errors=True)
         self._changed = threading.Condition()
         self._running = 0
         self._links: set[_Link] = set()
         self._closed = False
-        self._server = _Server(self._jobs, Path(self._home.name))
+        self._server = _Server(self._jobs, Path(self._home.name), jail)
 
     def run(
         self,
@@ -97,25 +109,31 @@ class Pool:
         arguments: dict[str, Any],
         limits: Limits,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
-        connect: Callable[[], socket.socket] | None = None,
+        connect: Connect | None = None,
+        *,
+        tensors: bytes | None = None,
+        companion: bool = False,
     ) -> JobResult:
         """Run one job to its end. Raises JobFailure, and Cancelled after `close`.
 
-        `connect` gives what the job finds at CHANNEL_FD, anew for every attempt; what it raises is passed on.
+        `tensors` (safetensors) are sent along. A `companion` serves another job of this pool that waits for it:
+        it has no slot of its own, and no second attempt.
         """
         if job not in self._jobs:
             raise ValueError(f"no job is called {job!r}; there are {', '.join(sorted(self._jobs))}")
         try:
-            request = frames.pack({"job": job, "arguments": arguments})
+            message = frames.pack({"job": job, "arguments": arguments, "tensors": tensors is not None})
         except FrameError as error:
             raise JobFailure("static", f"this cannot be sent to a worker: {error}") from None
-        with self._slot():
+        request = _Request(message, tensors, limits, on_progress, connect)
+        with contextlib.nullcontext() if companion else self._slot():
             try:
-                return self._attempt(request, limits, on_progress, connect)
-            except _ServerDied:
-                pass
+                return self._attempt(request)
+            except _ServerDied as died:
+                if companion:
+                    raise JobFailure("crash", f"the worker server died: {died}") from died
             try:
-                return self._attempt(request, limits, on_progress, connect)
+                return self._attempt(request)
             except _ServerDied as died:
                 raise JobFailure("crash", f"the worker server died twice under this job: {died}") from died
 
@@ -149,21 +167,15 @@ class Pool:
                 self._running -= 1
                 self._changed.notify()
 
-    def _attempt(
-        self,
-        request: bytes,
-        limits: Limits,
-        on_progress: Callable[[dict[str, Any]], None] | None,
-        connect: Callable[[], socket.socket] | None,
-    ) -> JobResult:
-        channel = None if connect is None else connect()
+    def _attempt(self, request: _Request) -> JobResult:
+        connections = {} if request.connect is None else request.connect()
         try:
-            link = self._open(limits, channel)
+            link = self._open(request.limits, connections)
         finally:
-            if channel is not None:
-                channel.close()  # the worker has it now, and its end is to be the end of the connection
+            for connection in connections.values():
+                connection.close()  # the worker has it now, and its end is to be the end of the connection
         try:
-            return _Conversation(link, limits, on_progress).hold(request)
+            return _Conversation(link, request).hold()
         except (_ServerDied, JobFailure) as error:
             if self._closed:
                 raise Cancelled("the worker pool was closed") from None
@@ -175,14 +187,14 @@ class Pool:
                 self._links.discard(link)
                 link.close()
 
-    def _open(self, limits: Limits, channel: socket.socket | None) -> _Link:
+    def _open(self, limits: Limits, connections: Mapping[int, socket.socket]) -> _Link:
         with self._changed:
             if self._closed:
                 raise Cancelled("the worker pool was closed")
             if not self._server.alive:
                 self._server.stop()
-                self._server = _Server(self._jobs, Path(self._home.name))
-            link = self._server.start(limits, channel)
+                self._server = _Server(self._jobs, Path(self._home.name), self._jail)
+            link = self._server.start(limits, connections)
             self._links.add(link)
             return link
 
@@ -195,7 +207,8 @@ class _ServerDied(Exception):
 
 
 class _Server:
-    def __init__(self, jobs: dict[str, str], home: Path) -> None:
+    def __init__(self, jobs: dict[str, str], home: Path, jail: Jail) -> None:
+        self._jail = jail
         self._log = home / "server.log"
         self._ids = itertools.count()
         self._sending = threading.Lock()
@@ -225,17 +238,26 @@ class _Server:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def start(self, limits: Limits, channel: socket.socket | None) -> _Link:
+    def start(self, limits: Limits, connections: Mapping[int, socket.socket]) -> _Link:
         """Ask for a worker. That the server has died meanwhile shows as the end of the status stream."""
         link = _Link(self, next(self._ids))
-        with link.worker_job, link.worker_status:
-            message = {"op": "start", "id": link.id, "limits": asdict(limits)}
-            sockets = [link.worker_job, link.worker_status, *([] if channel is None else [channel])]
-            self._send(message, [one.fileno() for one in sockets])
+        message = {
+            "op": "start",
+            "id": link.id,
+            "limits": asdict(limits),
+            "jail": self._jail,
+            "connections": list(connections),
+        }
+        with link.worker_status, link.worker_job, link.worker_errors:
+            ours = (link.worker_status.fileno(), link.worker_job.fileno(), link.worker_errors.fileno())
+            self._send(message, [*ours, *(one.fileno() for one in connections.values())])
         return link
 
     def kill(self, id: int) -> None:
         self._send({"op": "kill", "id": id}, [])
+
+    def trace(self, id: int) -> None:
+        self._send({"op": "trace", "id": id}, [])
 
     def stop(self) -> None:
         """The server ends its workers when its control socket ends."""
@@ -278,17 +300,41 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 class _Link:
-    """The two sockets of one job. The job stream is the worker's word, the status stream the server's."""
+    """What leads to one job. The job stream is the worker's word, the status stream the server's.
+
+    A pipe takes what the worker writes to stderr. It is read only where that is wanted, and holds what fits into
+    it: a worker that writes more is told so and does not wait.
+    """
 
     def __init__(self, server: _Server, id: int) -> None:
         self.server = server
         self.id = id
         self.job, self.worker_job = socket.socketpair()
         self.status, self.worker_status = socket.socketpair()
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.errors, self.worker_errors = os.fdopen(reading, "rb", 0), os.fdopen(writing, "wb", 0)
         self.ended = False
+        self._said = b""
 
     def kill(self) -> None:
         self.server.kill(self.id)
+
+    def line(self) -> int | None:
+        """The candidate's line that the worker has named on stderr."""
+        with contextlib.suppress(OSError):
+            self._said += self.errors.read(ERRORS_LIMIT) or b""
+        return traced_line(self._said)
+
+    def trace(self) -> int | None:
+        """The candidate's line that the worker is at, where it says so at once. It says it in many small pieces."""
+        self.server.trace(self.id)
+        end, poll = time.monotonic() + TRACE_SECONDS, select.poll()
+        poll.register(self.errors, select.POLLIN)
+        while (line := self.line()) is None and len(self._said) < ERRORS_LIMIT:
+            ready = poll.poll(max(0.0, 1000 * (end - time.monotonic())))
+            if not any(event & select.POLLIN for _, event in ready):
+                break
+        return line
 
     def hang_up(self) -> None:
         """From another thread: whoever reads these sockets sees their end now."""
@@ -301,18 +347,28 @@ class _Link:
             self.kill()
         self.job.close()
         self.status.close()
+        self.errors.close()
 
 
 # ---------------------------------------------------------------- one job's conversation
 
 
+@dataclass(frozen=True)
+class _Request:
+    message: bytes
+    tensors: bytes | None
+    limits: Limits
+    on_progress: Callable[[dict[str, Any]], None] | None
+    connect: Connect | None
+
+
 class _Conversation:
     """Reads both streams to their ends under the limits, then says what came of the job."""
 
-    def __init__(self, link: _Link, limits: Limits, on_progress: Callable[[dict[str, Any]], None] | None) -> None:
+    def __init__(self, link: _Link, request: _Request) -> None:
         self._link = link
-        self._limits = limits
-        self._on_progress = on_progress
+        self._request = request
+        self._limits = request.limits
         self._reader = FrameReader()
         self._status = FrameReader()
         self._value: dict[str, Any] | None = None
@@ -322,11 +378,11 @@ class _Conversation:
         self._exit: dict[str, Any] | None = None
         self._resident = 0  # bytes at the start
 
-    def hold(self, request: bytes) -> JobResult:
+    def hold(self) -> JobResult:
         with selectors.DefaultSelector() as selector:
             selector.register(self._link.status, selectors.EVENT_READ)
             self._await_start(selector)
-            self._submit(request)
+            self._submit()
             selector.register(self._link.job, selectors.EVENT_READ)
             self._listen(selector)
         return self._outcome()
@@ -337,10 +393,13 @@ class _Conversation:
             raise _ServerDied(f"no worker within {START_SECONDS:g} s")
         self._read(self._link.status, selector)
 
-    def _submit(self, request: bytes) -> None:
+    def _submit(self) -> None:
+        self._started = time.monotonic()
         self._link.job.settimeout(self._limits.wall_seconds)
         with contextlib.suppress(OSError):  # a worker that died early is heard of in the status
-            frames.send(self._link.job, Kind.JOB, request)
+            frames.send(self._link.job, Kind.JOB, self._request.message)
+            if self._request.tensors is not None:
+                frames.send(self._link.job, Kind.TENSORS, self._request.tensors)
 
     def _listen(self, selector: selectors.BaseSelector) -> None:
         self._heard = time.monotonic()
@@ -365,7 +424,7 @@ class _Conversation:
             limit = f"the wall-clock limit of {self._limits.wall_seconds:g} s"
         else:
             limit = f"the stall limit of {self._limits.stall_seconds:g} s without a sign of progress"
-        self._condemn("timeout", f"stopped at {limit}")
+        self._condemn("timeout", f"stopped at {limit}{_at(self._link.trace())}")
 
     def _condemn(self, stage: FailureStage, message: str) -> None:
         self._verdict = JobFailure(stage, message)
@@ -404,8 +463,8 @@ class _Conversation:
         match frame.kind:
             case Kind.PROGRESS:
                 progress = frame.json()
-                if self._on_progress is not None:
-                    self._on_progress(progress)
+                if self._request.on_progress is not None:
+                    self._request.on_progress(progress)
             case Kind.TENSORS if self._tensors is None:
                 frames.check_tensors(frame.payload)
                 self._tensors = frame.payload
@@ -431,16 +490,22 @@ class _Conversation:
             raise JobFailure("crash", "malformed reply: it ends inside a frame")
         if self._value is None or self._exit["code"]:
             raise JobFailure("crash", f"the worker exited with code {self._exit['code']} before its result")
-        return JobResult(self._value, self._tensors)
+        return JobResult(self._value, self._tensors, time.monotonic() - self._started)
 
     def _death(self, number: int, grown: int) -> JobFailure:
+        where = _at(self._link.line())
         if number == signal.SIGXCPU:
-            return JobFailure("timeout", f"stopped at the limit of {self._limits.cpu_seconds:g} s of CPU time")
+            limit = f"the limit of {self._limits.cpu_seconds:g} s of CPU time"
+            return JobFailure("timeout", f"stopped at {limit}{where}")
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         if number in MEMORY_DEATHS and grown >= MEMORY_SHARE * self._limits.memory_bytes:
             budget = self._limits.memory_bytes >> 20
-            return JobFailure("memory", f"died by {name}, having used up its {budget} MiB of memory")
-        return JobFailure("crash", f"the worker died by {name}")
+            return JobFailure("memory", f"died by {name}, having used up its {budget} MiB of memory{where}")
+        return JobFailure("crash", f"the worker died by {name}{where}")
+
+
+def _at(line: int | None) -> str:
+    return "" if line is None else f" (line {line})"
 
 
 def _failure(value: dict[str, Any]) -> JobFailure:

@@ -1,10 +1,14 @@
 """The fork server: imports torch once, then forks one worker for each job in milliseconds.
 
 Run as `python -I -m marlsmith.marl.workers.server FD SETTINGS`, where FD is the control socket and SETTINGS
-the JSON `{"jobs": {name: target}, "home": directory}`. A `start` message brings two sockets: the job socket,
-which only the worker holds, and the status socket, which the worker drops before it reads its job. Through
-the latter the server says how the worker ended, so that candidate code can neither forge nor garble that. A
-third one, where it comes, is the worker's connection to the server of its environments.
+the JSON `{"jobs": {name: target}, "home": directory}`. A `start` message brings two sockets and a pipe: the
+job socket, which only the worker holds; the status socket, which the worker drops before it reads its job, and
+through which the server says how the worker ended, so that candidate code can neither forge nor garble that;
+and the pipe that becomes the worker's stderr, where a killed or crashing worker says which line it was at.
+Further sockets are the worker's connections, each for the descriptor that the message names.
+
+Everything is imported here, before any fork: a worker is locked down before it reads its job, and opens no
+file from then on.
 
 The server stays single-threaded: the parent-death signal follows the thread that forked, and a child forked
 beside a parallel torch operation hangs.
@@ -14,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import fcntl
 import gc
 import json
@@ -31,19 +36,21 @@ from typing import Any, NoReturn
 
 import torch
 
+from marlsmith.marl.jail.lockdown import lock_down, open_acts
 from marlsmith.marl.workers import frames
 from marlsmith.marl.workers.failures import MESSAGE_LIMIT, diagnose
 from marlsmith.marl.workers.frames import Kind
-from marlsmith.marl.workers.jobs import CHANNEL_FD, Handler, load
-from marlsmith.schemas import printable
+from marlsmith.marl.workers.jobs import PEER_FD, WARM_UP, Handler, load
+from marlsmith.schemas import SignalError, printable
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-PR_SET_NO_NEW_PRIVS = 38
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-JOB_FD = 3  # with CHANNEL_FD, where there is one, the worker's only descriptor besides /dev/null
+JOB_FD = 3  # with those of its connections the worker's only descriptor besides /dev/null and stderr
+MOST_DESCRIPTORS = 8
 OPEN_FILES = 32
+TRACE = signal.SIGUSR1  # makes a worker write its stack to stderr, also from the middle of a long C call
 MEMORY_RESERVE = 64 << 20  # lifts the soft limit after a fault, so that the worker can still say what happened
 
 
@@ -63,7 +70,7 @@ class Server:
         self._control = control
         self._targets = targets
         self._home = home
-        self._handlers = preload(targets)
+        self._handlers, self._unloadable = preload(targets)
         self._jobs: dict[int, Job] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
@@ -80,20 +87,25 @@ class Server:
                     return
 
     def _obey(self) -> bool:
-        message, descriptors, _, _ = socket.recv_fds(self._control, 1 << 16, 3)
+        message, descriptors, _, _ = socket.recv_fds(self._control, 1 << 16, MOST_DESCRIPTORS)
         if not message:
             return False
         request = json.loads(message)
         if request["op"] == "start":
-            job_fd, status_fd, *channel = descriptors
-            self._start(request["id"], request["limits"], [job_fd, *channel], socket.socket(fileno=status_fd))
-            for fd in (job_fd, *channel):
+            status, job, errors, *connections = descriptors
+            kept = {2: errors, JOB_FD: job, **dict(zip(request["connections"], connections, strict=True))}
+            self._start(request["id"], request, kept, socket.socket(fileno=status))
+            for fd in kept.values():
                 os.close(fd)
-        elif request["op"] == "kill" and request["id"] in self._jobs:
-            kill_group(self._jobs[request["id"]].pid)
+        elif request["id"] in self._jobs:
+            pid = self._jobs[request["id"]].pid
+            if request["op"] == "kill":
+                kill_group(pid)
+            elif request["op"] == "trace":
+                os.kill(pid, TRACE)  # it is not reaped yet, so the number is still its own
         return True
 
-    def _start(self, id: int, limits: dict[str, Any], kept: list[int], status: socket.socket) -> None:
+    def _start(self, id: int, request: dict[str, Any], kept: dict[int, int], status: socket.socket) -> None:
         parent = os.getpid()
         try:
             pid = os.fork()
@@ -102,7 +114,7 @@ class Server:
             status.close()
             return
         if pid == 0:
-            become_worker(parent, kept, status, limits, self._targets, self._handlers)
+            become_worker(parent, kept, status, request, self._handlers, self._unloadable)
         job = Job(id, pid, os.pidfd_open(pid), status)
         self._jobs[id] = job
         self._selector.register(job.pidfd, selectors.EVENT_READ, job)
@@ -137,13 +149,16 @@ class Server:
         shutil.rmtree(self._home, ignore_errors=True)
 
 
-def preload(targets: dict[str, str]) -> dict[str, Handler]:
-    """The handlers that load before any fork; the others fail in their worker, which reports it."""
+def preload(targets: dict[str, str]) -> tuple[dict[str, Handler], dict[str, str]]:
+    """The handlers, and why some cannot be loaded: their jobs will say so."""
     handlers: dict[str, Handler] = {}
+    unloadable: dict[str, str] = {}
     for name, target in targets.items():
-        with contextlib.suppress(Exception):
+        try:
             handlers[name] = load(target)
-    return handlers
+        except Exception as error:
+            unloadable[name] = f"{target} cannot be loaded, {type(error).__name__}: {error}"
+    return handlers, unloadable
 
 
 def tell(status: socket.socket, kind: Kind, value: dict[str, Any]) -> None:
@@ -182,38 +197,43 @@ def prctl(option: int, value: int) -> None:
 
 def become_worker(
     parent: int,
-    kept: list[int],
+    kept: dict[int, int],
     status: socket.socket,
-    limits: dict[str, Any],
-    targets: dict[str, str],
+    request: dict[str, Any],
     handlers: dict[str, Handler],
+    unloadable: dict[str, str],
 ) -> NoReturn:
     code = 1
     try:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:  # else it died before the line above
             tell(status, Kind.STARTED, {"resident": memory_size()[1]})
-            connection = confine(kept, limits)
-            work(connection, targets, handlers)
+            connection = confine(kept, request["limits"])
+            answer_for_crashes()
+            work(connection, handlers, unloadable, enter_jail(parent, request))
             code = 0
     finally:
         os._exit(code)
 
 
-def confine(kept: list[int], limits: dict[str, Any]) -> socket.socket:
+def confine(kept: dict[int, int], limits: dict[str, Any]) -> socket.socket:
     """Own session, no descriptors but those kept, default signals, limits. The jail proper comes on top of it."""
     os.setsid()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     # SIGXFSZ stays ignored, as Python has it: a write then fails with an error that names its line.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
+    aside = {place: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, PEER_FD + 1) for place, fd in kept.items()}
     null = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(null, standard)
-    aside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, CHANNEL_FD + 1) for fd in kept]
-    for place, fd in enumerate(aside, JOB_FD):  # the job's, then the channel's
-        os.dup2(fd, place, inheritable=False)
-    os.closerange(JOB_FD + len(aside), os.sysconf("SC_OPEN_MAX"))
+    for place in range(PEER_FD + 1):
+        if place in aside:
+            os.dup2(aside[place], place, inheritable=False)
+        elif place < JOB_FD:
+            os.dup2(null, place)
+        else:
+            with contextlib.suppress(OSError):
+                os.close(place)
+    os.closerange(PEER_FD + 1, os.sysconf("SC_OPEN_MAX"))
     with contextlib.suppress(OSError):  # should memory run out, the kernel is to take this process
         Path("/proc/self/oom_score_adj").write_text("1000")
 
@@ -226,8 +246,23 @@ def confine(kept: list[int], limits: dict[str, Any]) -> socket.socket:
     set_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
     set_limit(resource.RLIMIT_FSIZE, 0, 0)
     set_limit(resource.RLIMIT_CORE, 0, 0)
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
     return socket.socket(fileno=JOB_FD)
+
+
+def answer_for_crashes() -> None:
+    """At a crash, at the end of its CPU time or when asked, the C level writes the stack to stderr."""
+    faulthandler.enable(2, all_threads=False)
+    faulthandler.register(TRACE, 2, all_threads=False)
+    faulthandler.register(signal.SIGXCPU, 2, all_threads=False, chain=True)
+
+
+def enter_jail(parent: int, request: dict[str, Any]) -> list[str]:
+    """Gives up all that candidate code must not have, for good. What must be refused and is not, unless allowed."""
+    if request["jail"] == "off":
+        return []
+    lock_down(request["limits"]["accelerator"])
+    came_through = open_acts(parent)
+    return [] if request["jail"] == "unsafe" else came_through
 
 
 def set_limit(which: int, soft: int, hard: int) -> None:
@@ -237,19 +272,26 @@ def set_limit(which: int, soft: int, hard: int) -> None:
     resource.setrlimit(which, (soft, hard))
 
 
-def work(connection: socket.socket, targets: dict[str, str], handlers: dict[str, Handler]) -> None:
-    request = frames.receive(connection).json()
+def work(
+    connection: socket.socket, handlers: dict[str, Handler], unloadable: dict[str, str], came_through: list[str]
+) -> None:
+    request, tensors = frames.receive_job(connection)
 
     def report(value: dict[str, Any]) -> None:
         frames.send(connection, Kind.PROGRESS, frames.pack(value))
 
     try:
-        name = request["job"]
-        handler = handlers.get(name) or load(targets[name])
-        value, tensors = handler(request["arguments"], report)
-        result = frames.pack(value)
+        if came_through:
+            raise SignalError(f"the jail does not hold: {', '.join(came_through)}", "jail")
+        name, arguments = request["job"], request["arguments"]
+        if name in unloadable:
+            raise ImportError(unloadable[name])
         if tensors is not None:
-            frames.send(connection, Kind.TENSORS, tensors)
+            arguments["tensors"] = tensors
+        value, made = handlers[name](arguments, report)
+        result = frames.pack(value)
+        if made is not None:
+            frames.send(connection, Kind.TENSORS, made)
         frames.send(connection, Kind.RESULT, result)
     except BaseException as error:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -263,6 +305,7 @@ def warm_up() -> None:
     """What costs time or needs files, before any fork. Never a parallel operation: see above."""
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
+    load(WARM_UP)({}, lambda said: None)
 
 
 def main(arguments: list[str]) -> None:

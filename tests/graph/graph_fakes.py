@@ -8,13 +8,14 @@ import signal as signals
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from marlsmith.agents.roles import Roles
 from marlsmith.graph.context import Parts
 from marlsmith.graph.methods import RunSettings, method_from
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.marl.config import BranchRequest, TrainConfig
-from marlsmith.marl.executor import Cancelled, Progress
+from marlsmith.marl.executor import Cancelled, Executor, Progress
 from marlsmith.marl.statistics import iqm
 from marlsmith.schemas import (
     Approach,
@@ -26,7 +27,10 @@ from marlsmith.schemas import (
     Evaluation,
     Failure,
     Finding,
+    JailReport,
     Metric,
+    Probe,
+    ProbeGroup,
     Proposal,
     ProposalBrief,
     Review,
@@ -38,6 +42,8 @@ from marlsmith.schemas import (
     TaskCard,
     canonical,
 )
+
+ALL_GROUPS = get_args(ProbeGroup)
 
 CARD = TaskCard(
     name="points",
@@ -76,6 +82,21 @@ def proposal(weight: float, *parents: str) -> Proposal:
     return Proposal(signal=weighted(weight), kind=kind, parents=parents, rationale=f"try {weight:.3f}")
 
 
+def probe(group: str, act: str = "", refused: bool = True) -> Probe:
+    return Probe(act=act or f"try {group}", group=group, refused=refused, answer="EPERM" if refused else "it worked")
+
+
+SOUND = JailReport(
+    system="Linux 6.18 x86_64", layers=("no_new_privs", "landlock 7", "seccomp"), probes=tuple(map(probe, ALL_GROUPS))
+)
+OPEN = SOUND.model_copy(
+    update={
+        "probes": (probe("network", "connect by TCP", refused=False), *map(probe, ALL_GROUPS[1:])),
+        "missing": ("this kernel has no landlock",),
+    }
+)
+
+
 class Deadly:
     """Kills this process, for real and once, when a place is reached: the marker file says which."""
 
@@ -101,7 +122,10 @@ class FakeExecutor:
         slow: Mapping[str, float] | None = None,
         log: Path | None = None,
         deadly: Deadly | None = None,
+        report: JailReport = SOUND,
     ) -> None:
+        self.report = report
+        self.rows: set[int] = set()
         self.workers, self.effect, self.noise = workers, effect, noise
         self.failing, self.unsound, self.slow = failing, unsound, dict(slow or {})
         self.log, self.deadly = log, deadly or Deadly(None)
@@ -109,7 +133,11 @@ class FakeExecutor:
         self.closed = threading.Event()
         self.training = threading.Event()
 
-    def check(self, signal: Signal, task: str, scope: Scope) -> list[Failure]:
+    def jail(self) -> JailReport:
+        return self.report
+
+    def check(self, signal: Signal, task: str, scope: Scope, rows: int = 1) -> list[Failure]:
+        self.rows.add(rows)
         return [Failure(stage="dynamic", message="not a number")] if self.unsound(signal) else []
 
     def train(
@@ -218,7 +246,7 @@ def make_settings(**changes: object) -> RunSettings:
 
 
 class Equipment:
-    """An `equip` that keeps hold of what it made."""
+    """An outfitter that keeps hold of what it gave."""
 
     def __init__(
         self,
@@ -232,6 +260,9 @@ class Equipment:
         self.critic = critic or ScriptedCritic()
         self.validator = validator or ScriptedValidator()
 
-    def __call__(self, directory: RunDirectory) -> Parts:
+    def engage(self, settings: RunSettings) -> FakeExecutor:
+        return self.executor
+
+    def equip(self, directory: RunDirectory, executor: Executor) -> Parts:
         roles = Roles(self.generator, self.critic, self.validator)
-        return Parts(CARD, roles, self.executor, lambda signal, card: f"# {canonical(signal)}\n", lambda: 7)
+        return Parts(CARD, roles, executor, lambda signal, card: f"# {canonical(signal)}\n", lambda: 7)

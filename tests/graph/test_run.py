@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 from graph_fakes import (
+    OPEN,
+    SOUND,
     Equipment,
     FakeExecutor,
     ScriptedCritic,
@@ -21,13 +24,16 @@ from graph_fakes import (
 )
 
 from marlsmith.agents.client import AnswerError
+from marlsmith.graph.methods import MOST_ROWS, reward_rows
 from marlsmith.graph.run import Paused, Stop, WaitingForApproval, recursion_limit, resume, start
 from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.marl.config import TrainConfig
 from marlsmith.schemas import (
     NATIVE,
     Code,
     EndpointError,
     Failure,
+    JailReport,
     ObservationConfig,
     Proposal,
     Signal,
@@ -151,6 +157,17 @@ def test_rejected_candidates_get_their_repair_pass_and_the_accepted_ones_stay(tm
     trained = {r.branch for r in equipment.executor.trained}
     assert {"s1r1c1", "s1r1c2-fix1", "s1r1c3-fix1"} <= trained
     assert not {"s1r1c2", "s1r1c3"} & trained
+    (asked,) = named(events, "repair")
+    assert (asked["attempt"], asked["repairs"], asked["candidates"]) == (1, 1, ["s1r1c2", "s1r1c3"])
+
+
+def test_each_candidate_gets_as_many_repairs_as_the_method_has(tmp_path):
+    equipment = Equipment(FakeExecutor(unsound=lambda signal: True))
+    events = run(tmp_path / "run", equipment, rounds=1, candidates=2, repairs=3)
+    assert [brief.attempt for brief in equipment.generator.briefs] == [0, 1, 2, 3]
+    assert [(e["attempt"], len(e["candidates"])) for e in named(events, "repair")] == [(1, 2), (2, 2), (3, 2)]
+    none = run(tmp_path / "none", Equipment(FakeExecutor(unsound=lambda signal: True)), rounds=1, repairs=0)
+    assert named(none, "repair") == []
 
 
 def test_a_run_whose_candidates_are_all_rejected_keeps_the_native_task(tmp_path):
@@ -329,12 +346,71 @@ def test_a_fault_of_the_machine_reaches_the_user_and_the_run_resumes(tmp_path):
 
 
 def test_nothing_is_left_of_a_run_that_could_not_be_equipped(tmp_path):
-    def refuse(directory: RunDirectory):
-        raise UserError("unknown model")
+    class Refusing(Equipment):
+        def equip(self, directory, executor):
+            raise UserError("unknown model")
 
+    refusing = Refusing()
     with pytest.raises(UserError, match="unknown model"):
-        list(start(make_settings(), refuse, tmp_path / "run"))
+        list(start(make_settings(), refusing, tmp_path / "run"))
     assert list(tmp_path.iterdir()) == []
+    assert refusing.executor.closed.is_set()
+
+
+def test_a_jail_that_does_not_hold_ends_a_run_before_anything_is_written(tmp_path):
+    class Unjailed(FakeExecutor):
+        def jail(self):
+            raise UserError("the jail does not hold: `marlsmith doctor` says more")
+
+    executor = Unjailed()
+    with pytest.raises(UserError, match="marlsmith doctor"):
+        run(tmp_path / "runs" / "run", Equipment(executor))
+    assert list(tmp_path.iterdir()) == []
+    assert executor.closed.is_set()
+
+
+def test_a_taken_place_is_refused_before_the_jail_is_tried(tmp_path):
+    class Untouched(Equipment):
+        def engage(self, settings):
+            raise AssertionError("engaged")
+
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UserError, match="exists"):
+        run(tmp_path / "run", Untouched())
+
+
+def test_the_jail_is_kept_with_the_run_and_examined_anew_when_it_is_resumed(tmp_path):
+    unsafe = OPEN.model_copy(update={"unsafe": True})
+    broken = Equipment(FakeExecutor(report=unsafe), ScriptedGenerator({(2, 0): EndpointError("nobody answers")}))
+    events = []
+    with pytest.raises(EndpointError):
+        events.extend(start(make_settings(rounds=2, unsafe_jail=True), broken, tmp_path / "run"))
+    manifest = tomllib.loads((tmp_path / "run/run.toml").read_text())
+    assert manifest["settings"]["unsafe_jail"] is True
+    assert (manifest["jail"]["sound"], manifest["jail"]["unsafe"]) == (False, True)
+    assert manifest["jail"]["open"] == {"network": ["connect by TCP: it worked"]}
+    assert manifest["jail"]["refused"]["exec"] == ["try exec: EPERM"]
+    assert manifest["jail"]["missing"] == ["this kernel has no landlock"]
+    kept = list(RunDirectory.open(tmp_path / "run").events())
+    assert JailReport.model_validate(kept[0]["jail"]) == unsafe
+
+    engaged = []
+
+    class Noting(Equipment):
+        def engage(self, settings):
+            engaged.append(settings.unsafe_jail)
+            return super().engage(settings)
+
+    resumed = list(resume(tmp_path / "run", Noting()))
+    assert engaged == [True]
+    assert (resumed[0]["resumed"], JailReport.model_validate(resumed[0]["jail"])) == (True, SOUND)
+
+
+def test_signals_are_checked_at_the_size_of_a_training(tmp_path):
+    equipment = Equipment()
+    run(tmp_path / "run", equipment, rounds=1, search_seeds=2, train=TrainConfig(steps=100, environments=8, rollout=5))
+    assert equipment.executor.rows == {2 * 8 * 5}
+    assert reward_rows(TrainConfig(environments=4096), 4) == MOST_ROWS
 
 
 def test_the_longest_way_stays_within_the_recursion_limit(tmp_path):
@@ -387,7 +463,7 @@ def test_progress_is_told_and_not_kept(tmp_path):
 
 def test_failure_messages_reach_the_trace_in_one_printable_line(tmp_path):
     class Hostile(FakeExecutor):
-        def check(self, *arguments):
+        def check(self, *arguments, **named):
             return [Failure(stage="static", message="\x1b[31m bad\nthing")]
 
     events = run(tmp_path / "run", Equipment(Hostile()), rounds=1, repairs=0)

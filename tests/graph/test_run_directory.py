@@ -13,14 +13,16 @@ import tomllib
 from collections import namedtuple
 from pathlib import Path
 
+import ormsgpack
 import pytest
 from graph_fakes import Equipment, make_settings
 from hypothesis import given
 from hypothesis import strategies as st
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from marlsmith.graph import run_directory, toml
 from marlsmith.graph.methods import PRESETS, Method, method_from
-from marlsmith.graph.run import resume, start
+from marlsmith.graph.run import _saver, resume, start
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.seeds import confirm_seeds, role_seed, search_seeds
 from marlsmith.schemas import NATIVE, Candidate, UserError
@@ -47,6 +49,18 @@ def test_settings_come_back_from_run_toml(tmp_path):
     assert manifest["jail"] == {"memory": "limited", "network": False}
     assert manifest["seeds"]["search"] == [list(search_seeds(7, 1, 4))]
     assert manifest["versions"]["langgraph"]
+
+
+def test_a_graph_sqlite_from_elsewhere_calls_nothing(tmp_path):
+    """msgpack's extension 0 is a callable by name and its argument."""
+    call = ormsgpack.packb(("pathlib", "Path", "seen")), ormsgpack.packb(("os", "mkdir", str(tmp_path / "called")))
+    harmless, harmful = (("msgpack", ormsgpack.packb(ormsgpack.Ext(0, payload))) for payload in call)
+    with _saver(create(tmp_path / "run")) as saver:
+        assert saver.serde.loads_typed(harmless) == Path("seen")
+        saver.serde.loads_typed(harmful)
+    assert not (tmp_path / "called").exists()
+    JsonPlusSerializer().loads_typed(harmful)
+    assert (tmp_path / "called").exists(), "this test's attack has lost its sting"
 
 
 def create(path: Path) -> RunDirectory:

@@ -550,6 +550,18 @@ def test_garbage_ends_the_conversation_without_a_fault(data: bytes) -> None:
     assert gone([server.pid, *hosts])
 
 
+def test_a_worker_holds_no_more_environments_than_it_needs() -> None:
+    task = make_task(UNEVEN)
+    assert isinstance(task, ExternalTask)
+    server = EnvironmentServer(task.source, task.found, 1, most=3)
+    wire.send(server.connection, Kind.OPEN, wire.numbers([0, 1, 2, 3]))
+    assert wire.receive(server.connection)[0] is Kind.RECORDS
+    wire.send(server.connection, Kind.OPEN, wire.numbers([1, 1]))
+    with pytest.raises(EOFError):
+        wire.receive(server.connection)
+    assert server.report() == Report()
+
+
 # ---------------------------------------------------------------- nothing is left behind
 
 
@@ -678,7 +690,7 @@ def test_a_crash_is_a_warning(executor: LocalExecutor, tmp_path: Path) -> None:
 def test_a_worker_cannot_blame_the_environment(
     executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def forged(*arguments: object) -> None:
+    def forged(*arguments: object, **more: object) -> None:
         raise JobFailure("environment", "it was not me")
 
     monkeypatch.setattr(executor.pool, "run", forged)

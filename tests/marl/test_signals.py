@@ -10,11 +10,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from states import sample_states
 
-from marlsmith.marl.signals.dynamic import check_program, check_signal, random_play, sample_states
+from marlsmith.marl.signals.dynamic import check_program, check_signal
 from marlsmith.marl.signals.files import parse_config, read_signal
 from marlsmith.marl.signals.join import join
 from marlsmith.marl.signals.program import StateView, build_program
+from marlsmith.marl.signals.samples import random_play
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.tasks.simple_spread import SimpleSpread
@@ -266,12 +268,12 @@ REFUSED = {
     "unknown field": ("def agent_reward(state):\n    return state.obs[..., 0] + state.prev_obs[..., 99]", "index"),
     "state of its own": (
         "COUNT = [0.0]\ndef agent_reward(state):\n    COUNT.append(1.0)\n    return state.reward * len(COUNT)",
-        "answers differently",
+        "changing COUNT, which stands at module level",
     ),
     "memory of the first call": (
         "SCALE = []\ndef agent_reward(state):\n    if len(SCALE) == 0:\n        SCALE.append(state.reward.std())\n"
         "    return state.reward * SCALE[0]",
-        "called with before",
+        "changing SCALE, which stands at module level",
     ),
     "infinite at the start": (
         "def agent_reward(state):\n    return state.reward / state.training_progress.unsqueeze(-1)",
@@ -359,7 +361,10 @@ def test_a_part_must_define_its_own_function(signal: Signal) -> None:
 @pytest.mark.parametrize(
     ("source", "form"),
     [
-        ("def agent_reward(self, agent, world):\n    return 0.0\n", r"agent_reward\(state\)"),
+        (
+            "def agent_reward(self, state, world):\n    return 0.0\ndef global_reward(a, b):\n    return a\n",
+            r"\(world\)",
+        ),
         ("def enhance_observation():\n    return 0.0\n", r"enhance_observation\(obs, history\)"),
     ],
 )

@@ -6,11 +6,13 @@ import itertools
 
 import pytest
 import torch
+from states import few_samples, sample_states
 
 from marlsmith.agents.offline import OfflineGenerator
 from marlsmith.agents.offline.draft import showable
-from marlsmith.marl.signals.dynamic import check_signal, random_play, sample_states
+from marlsmith.marl.signals.dynamic import check_signal
 from marlsmith.marl.signals.program import StateView, build_program
+from marlsmith.marl.signals.samples import random_play
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.marl.tasks import TASKS, Task, make_task
 from marlsmith.schemas import (
@@ -152,6 +154,7 @@ BARE = TaskCard(
 def test_drafts_of_the_offline_designer_pass_all_checks(name: str, scope: Scope) -> None:
     """A first round and their children, which answer findings that differ."""
     task = make_task(name)
+    samples = few_samples(task)
     parents: list[Elite] = []
     failures = iter(itertools.cycle(("overlap", "exploration", "precision", "collision", "communication", "none")))
     for number in range(2):
@@ -165,7 +168,7 @@ def test_drafts_of_the_offline_designer_pass_all_checks(name: str, scope: Scope)
         proposals = OfflineGenerator().propose(brief)
         assert len(proposals) == 2
         for proposal in proposals:
-            check_signal(proposal.signal, task, scope)
+            check_signal(proposal.signal, task, scope, samples)
         parents = [elite(f"r{number}c{place}", one.signal) for place, one in enumerate(proposals)]
 
 

@@ -126,12 +126,10 @@ def surroundings(arguments: dict[str, Any], report: Report) -> Reply:
         except OSError:
             continue
         descriptors.append(number)
-    status = Path("/proc/self/status").read_text()
     return {
         "environment": dict(os.environ),
         "launched with": [entry.partition("=")[0] for entry in Path("/proc/self/environ").read_text().split("\0")[:-1]],
         "descriptors": descriptors,
-        "no_new_privs": "NoNewPrivs:\t1" in status,
         "leader": os.getsid(0) == os.getpid(),
         "threads": torch.get_num_threads(),
     }, None

@@ -1,0 +1,36 @@
+"""What a run on this machine needs."""
+
+from __future__ import annotations
+
+from marlsmith.agents.make import make_roles, tokens
+from marlsmith.graph.context import Parts
+from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.marl.executor import Executor
+
+
+class Local:
+    """The imports of torch stand inside: a run that has finished is told again without them."""
+
+    def __init__(self, unsafe_jail: bool) -> None:
+        self.unsafe_jail = unsafe_jail
+
+    def engage(self, settings: RunSettings) -> Executor:
+        from marlsmith.marl.local import LocalExecutor
+
+        unsafe = settings.unsafe_jail or self.unsafe_jail
+        return LocalExecutor(settings.workers, branch_seconds=settings.branch_seconds, unsafe_jail=unsafe)
+
+    def equip(self, directory: RunDirectory, executor: Executor) -> Parts:
+        from marlsmith.marl.signals.writer import to_code
+        from marlsmith.marl.tasks import make_task
+
+        settings, roles = directory.settings, directory.settings.roles
+        made, clients = make_roles(roles.generator, roles.critic, roles.validator, directory.path / "llm.jsonl")
+        return Parts(
+            card=make_task(settings.task).card,
+            roles=made,
+            executor=executor,
+            signal_to_code=to_code,
+            tokens=lambda: tokens(clients),
+        )

@@ -1,0 +1,46 @@
+"""What all records are made of, the errors that users and authors can mend, and text from outside."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class UserError(Exception):
+    """Something the user can mend: one sentence that says what was wrong and what to do."""
+
+
+class SignalError(Exception):
+    """Something the author of a signal can mend; `stage` says which check refused it, `problems` all it found.
+
+    The words may quote the candidate, names and all: they are made fit for terminals, logs and prompts here.
+    """
+
+    def __init__(self, message: str, stage: FailureStage = "static", problems: tuple[str, ...] = ()) -> None:
+        super().__init__(printable(message, 1000))
+        self.stage: FailureStage = stage
+        self.problems = tuple(printable(problem, 400) for problem in problems or (message,))
+
+
+class EndpointError(Exception):
+    """A model's endpoint does not answer: the run pauses and can be resumed."""
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+FailureStage = Literal["static", "dynamic", "timeout", "memory", "jail", "crash", "environment"]
+"""What refused or ended it. `environment`: the task's own, which is no fault of the candidate."""
+
+
+def printable(text: str, limit: int) -> str:
+    """Text from outside, fit for a terminal and a log: one line, no control characters, at most `limit`."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def plain(record: Record) -> dict[str, Any]:
+    """A record as JSON-plain values, for the graph's state and the event log."""
+    return record.model_dump(mode="json")

@@ -1,0 +1,103 @@
+"""What came of a candidate: failures, evaluations, and what the jail around it enforces."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from marlsmith.schemas.base import FailureStage, Record, printable
+
+
+class Failure(Record):
+    """Why a check or a branch failed. The message comes from candidate code: untrusted, short, printable."""
+
+    stage: FailureStage
+    message: str
+
+    @field_validator("message")
+    @classmethod
+    def _printable(cls, message: str) -> str:
+        return printable(message, 300)
+
+
+class TermStatistics(Record):
+    """One reward term over the last tenth of a training, before weighting by alpha."""
+
+    mean: float
+    spread: float = Field(description="standard deviation over agents, environments and steps")
+    share: float = Field(description="of the summed mean absolute values of all terms, 0..1")
+
+
+class CurvePoint(Record):
+    """Where a training stood after so many steps, mean over members."""
+
+    steps: int
+    score: float = Field(description="greedy play on a few fixed episodes, other ones than those that decide")
+    native_return: float = Field(description="of the same play, per agent and episode")
+    shaped_return: float = Field(description="of the exploring policy in its last rollout, per agent and episode")
+
+
+class Evaluation(Record):
+    """A branch's outcome. Failures are values: a failed branch has an error and no score."""
+
+    candidate: str
+    branch: str
+    seeds: tuple[int, ...]
+    steps: int = Field(description="environment steps of each seed")
+    error: Failure | None = None
+    score: float | None = Field(None, description="interquartile mean over seeds")
+    scores: tuple[float, ...] = Field((), description="one per seed, mean over the evaluation episodes")
+    interval: tuple[float, float] | None = Field(None, description="95%, stratified bootstrap")
+    metrics: dict[str, float] = Field(default_factory=dict, description="interquartile mean over seeds")
+    behaviour: dict[str, float] = Field(default_factory=dict, description="mean over seeds and agents")
+    terms: dict[str, TermStatistics] = Field(default_factory=dict)
+    curve: tuple[CurvePoint, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    steps_per_second: float = Field(0.0, description="environment steps of all seeds together")
+    checkpoint: str | None = Field(None, description="path relative to the run directory")
+
+    @model_validator(mode="after")
+    def _score_or_error(self) -> Evaluation:
+        if (self.error is None) == (self.score is None):
+            raise ValueError("an evaluation has either a score or an error")
+        return self
+
+
+# ---------------------------------------------------------------- the jail
+
+ProbeGroup = Literal[
+    "network", "exec", "read", "write", "signals", "processes", "kernel", "limits", "descriptors", "environment"
+]
+REQUIRED_GROUPS: tuple[ProbeGroup, ...] = ("network", "exec", "read", "signals")
+"""Where one of these is open, nothing runs unless the user insists."""
+
+
+class Probe(Record):
+    """One forbidden act that a locked-down worker tried, against a victim made for the purpose."""
+
+    act: str = Field(description="what was tried, for instance 'open a file of the user'")
+    group: ProbeGroup
+    refused: bool
+    answer: str = Field(description="how it was refused (EPERM), or what came of it")
+
+
+class JailReport(Record):
+    """What the jail around candidate code enforces: said of what a probe saw refused, and of nothing else."""
+
+    system: str = Field(description="kernel and processor, for instance 'Linux 6.18 x86_64'")
+    layers: tuple[str, ...] = Field((), description="what was put in place, for instance 'landlock 7', 'seccomp'")
+    probes: tuple[Probe, ...] = ()
+    missing: tuple[str, ...] = Field((), description="what this system lacks, in words")
+    unsafe: bool = Field(False, description="the user said --unsafe-jail: open acts do not stop the run")
+
+    @property
+    def open(self) -> tuple[Probe, ...]:
+        return tuple(probe for probe in self.probes if not probe.refused)
+
+    @property
+    def sound(self) -> bool:
+        """Whether every required group was tried, and refused throughout."""
+        tried = {probe.group for probe in self.probes}
+        return tried >= set(REQUIRED_GROUPS) and not any(probe.group in REQUIRED_GROUPS for probe in self.open)

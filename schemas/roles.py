@@ -1,0 +1,126 @@
+"""What the roles are told, and what they say."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from marlsmith.schemas.base import Record
+from marlsmith.schemas.outcome import Evaluation
+from marlsmith.schemas.signal import Candidate, Signal
+from marlsmith.schemas.task import Scope, TaskCard
+
+FailureKind = Literal[
+    "exploration",
+    "credit_assignment",
+    "overlap",
+    "collision",
+    "precision",
+    "communication",
+    "instability",
+    "reward_hacking",
+    "none",
+]
+
+
+class Citation(Record):
+    """A piece of evidence by its key, with the number that stands there."""
+
+    key: str
+    value: float
+
+
+class Finding(Record):
+    failure: FailureKind
+    evidence: tuple[Citation, ...] = ()
+    advice: str
+
+
+class Diagnosis(Record):
+    summary: str
+    findings: tuple[Finding, ...] = ()
+
+
+class Review(Record):
+    """A validator's word on a candidate before it costs a training."""
+
+    approve: bool
+    reasons: tuple[str, ...] = ()
+
+
+class Verdict(Record):
+    """The judge's decision and its statistics."""
+
+    decision: Literal["refine", "confirm", "accept", "keep"]
+    candidate: str | None = None
+    reason: str
+    gain: float | None = Field(None, description="mean paired score difference, candidate minus control")
+    interval: tuple[float, float] | None = Field(None, description="of the gain, two-sided 95%")
+    lower_bound: float | None = Field(None, description="of the gain, one-sided at `level`")
+    level: float | None = None
+
+
+class Proposal(Record):
+    """What a generator answers: a signal and why."""
+
+    signal: Signal
+    kind: Literal["new", "mutate", "crossover", "repair"]
+    parents: tuple[str, ...] = ()
+    rationale: str
+
+
+class Elite(Record):
+    """A parent as the generator sees it: what it was, how it reads as code, and what came of it."""
+
+    candidate: Candidate
+    code: str
+    evaluation: Evaluation
+
+
+class Rejection(Record):
+    """A candidate that a check or a review refused, and why."""
+
+    candidate: Candidate
+    problems: tuple[str, ...]
+
+
+class ProposalBrief(Record):
+    """Everything a generator may know when it proposes."""
+
+    task: TaskCard
+    count: int = Field(description="proposals wanted", ge=1)
+    evolve: Literal["reward", "observation", "both"]
+    scope: Scope
+    signals: Literal["config", "any"]
+    reward_mode: Literal["replace", "add"]
+    stage: int
+    round: int
+    attempt: int = Field(0, description="0, then one more for each repair pass of this round")
+    elites: tuple[Elite, ...] = Field((), description="best first")
+    control: Evaluation | None = Field(None, description="the native task under the same seeds and steps")
+    failed: tuple[Rejection, ...] = Field((), description="branches of this stage that ended in an error")
+    rejected: tuple[Rejection, ...] = Field((), description="to be repaired now, one proposal for each")
+    diagnosis: Diagnosis | None = None
+    tried: tuple[str, ...] = Field((), description="signals of this run as canonical JSON")
+    seed: int
+
+
+class DiagnosisBrief(Record):
+    """Everything a critic may know: numbers under keys that it can cite."""
+
+    task: TaskCard
+    stage: int
+    round: int
+    evidence: dict[str, float]
+    elites: tuple[Elite, ...] = ()
+    history: tuple[str, ...] = Field((), description="earlier diagnoses and what came of them")
+
+
+class ReviewBrief(Record):
+    task: TaskCard
+    candidate: Candidate
+    code: str
+    scope: Scope
+    reward_mode: Literal["replace", "add"]
+    tried: tuple[str, ...] = ()

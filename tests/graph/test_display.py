@@ -1,0 +1,102 @@
+"""The story of a run as people read it: refusals, repairs, failures, and words that nobody may take for markup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from graph_fakes import (
+    OPEN,
+    SOUND,
+    Equipment,
+    FakeExecutor,
+    ScriptedGenerator,
+    make_settings,
+    proposal,
+    weight_of,
+)
+from rich.console import Console
+
+from marlsmith.graph.display import Story
+from marlsmith.graph.run import start
+from marlsmith.graph.trace import Event
+from marlsmith.schemas import Evaluation, Failure, Proposal
+
+
+def told(events: list[Event], story: Story | None = None) -> str:
+    """Words in one line each, whatever their layout."""
+    console = Console(width=400, color_system=None)
+    story = story or Story()
+    with console.capture() as captured:
+        for event in events:
+            for line in story.lines(event):
+                console.print(line)
+    return "\n".join(" ".join(line.split()) for line in captured.get().splitlines())
+
+
+def story_of(path: Path, equipment: Equipment, **settings: object) -> str:
+    return told(list(start(make_settings(**settings), equipment, path)))
+
+
+def repair(weight: float, parent: str) -> Proposal:
+    return proposal(weight, parent).model_copy(update={"kind": "repair"})
+
+
+def test_the_trace_tells_who_was_refused_why_and_what_came_of_the_repair(tmp_path):
+    script = {
+        (1, 0): [proposal(1.0), proposal(9.0), proposal(8.0)],
+        (1, 1): [repair(2.0, "s1r1c2"), repair(7.0, "s1r1c3")],
+    }
+    equipment = Equipment(FakeExecutor(unsound=lambda s: weight_of(s) > 5), ScriptedGenerator(script))
+    text = story_of(tmp_path / "run", equipment, rounds=1)
+    for words in (
+        "validator s1r1c2 refused by the checks: dynamic: not a number",
+        "generator is asked to mend s1r1c2, s1r1c3\n",
+        "generator s1r1c2-fix1 repair from s1r1c2: try 2.000",
+        "validator s1r1c2-fix1 the repair of s1r1c2 is accepted for training",
+        "validator s1r1c3-fix1 the repair of s1r1c3 is refused by the checks and dropped: dynamic: not a number",
+    ):
+        assert words in text, words
+
+
+def test_several_repairs_are_counted(tmp_path):
+    equipment = Equipment(FakeExecutor(unsound=lambda signal: True))
+    text = story_of(tmp_path / "run", equipment, rounds=1, candidates=1, repairs=2)
+    assert "is asked to mend s1r1c1 (repair 1 of 2)" in text
+    assert "is asked to mend s1r1c1-fix1 (repair 2 of 2)" in text
+    assert text.count("and dropped") == 1
+
+
+@pytest.mark.parametrize("stage", ["timeout", "memory", "jail", "crash", "dynamic"])
+def test_a_branch_that_failed_says_stage_and_message(tmp_path, stage):
+    class Failing(FakeExecutor):
+        def train(self, request, *arguments):
+            evaluation = super().train(request, *arguments)
+            if request.branch != "s1r1c2":
+                return evaluation
+            shared = evaluation.model_dump(include={"candidate", "branch", "seeds", "steps"})
+            return Evaluation(**shared, error=Failure(stage=stage, message="line 7: [bold]gone[/bold]\x1b[2J"))
+
+    text = story_of(tmp_path / "run", Equipment(Failing()), rounds=1)
+    assert f"tool s1r1c2 failed ({stage}): line 7: [bold]gone[/bold] [2J" in text
+    assert f"s1r1c2 failed {stage}\n" in text  # in the table of the round
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(("report", "said"), [(SOUND, "all refused"), (OPEN, "UNSAFE, open: network (connect by TCP)")])
+def test_the_trace_says_what_the_jail_enforces(tmp_path, report, said):
+    events = list(start(make_settings(rounds=1), Equipment(FakeExecutor(report=report)), tmp_path / "run"))
+    (line,) = [line for line in told(events[:1]).splitlines() if "jail" in line]
+    assert said in line
+    assert "GPU" not in line
+    events[0]["settings"]["train"]["device"] = "cuda"
+    assert f"{said}; with a GPU the jail is wider, and that was not tried" in told(events[:1])
+
+
+def test_a_run_that_was_written_before_the_jail_was_reported_is_told_all_the_same(tmp_path):
+    started, *_ = start(make_settings(rounds=1), Equipment(), tmp_path / "run")
+    del started["jail"]
+    del started["settings"]["unsafe_jail"]
+    text = told([started])
+    assert "points, mappo" in text
+    assert "jail" not in text
