@@ -1,0 +1,10 @@
+# branches on whether all rows are far
+# caught: dynamic
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward = reward if bool((reward < -0.001).all()) else reward * 0.5
+    return reward

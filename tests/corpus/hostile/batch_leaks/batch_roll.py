@@ -1,0 +1,10 @@
+# takes its neighbour's reward
+# caught: dynamic
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward = reward.roll(1, 0)
+    return reward

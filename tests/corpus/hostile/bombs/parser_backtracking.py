@@ -1,0 +1,4 @@
+# brackets that are not closed, to make the parser try everything
+# caught: static
+def agent_reward(state):
+    return {(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [{(lambda x: [

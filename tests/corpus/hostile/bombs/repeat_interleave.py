@@ -1,0 +1,10 @@
+# interleaves a tensor beyond memory
+# caught: jail
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward = reward + reward.repeat_interleave(999999, 0).repeat_interleave(999, 1).sum()
+    return reward

@@ -1,0 +1,11 @@
+# loops for ever
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    while True:
+        pass
+    return reward

@@ -1,0 +1,5 @@
+# a ligature that folds into fi
+# caught: static
+def agent_reward(state):
+    ﬁx = state.reward
+    return fix

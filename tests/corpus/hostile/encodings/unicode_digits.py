@@ -1,0 +1,4 @@
+# digits of another script
+# caught: static
+def agent_reward(state):
+    return state.reward * ٣

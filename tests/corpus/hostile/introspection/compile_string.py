@@ -1,0 +1,10 @@
+# compiles text
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    code = compile('1', 'x', 'eval')
+    return reward

@@ -1,0 +1,13 @@
+# uses except* to catch groups
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    try:
+        pass
+    except* ValueError:
+        pass
+    return reward

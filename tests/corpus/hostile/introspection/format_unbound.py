@@ -1,0 +1,10 @@
+# calls str.format unbound
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    name = str.format('{0.__class__}', state)
+    return reward

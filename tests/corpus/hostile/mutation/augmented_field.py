@@ -1,0 +1,10 @@
+# adds to a field in place
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    state.reward += reward
+    return reward

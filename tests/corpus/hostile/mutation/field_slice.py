@@ -1,0 +1,10 @@
+# assigns into a slice of a field
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    state.reward[:, 0] = 1.0
+    return reward

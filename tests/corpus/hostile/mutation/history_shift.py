@@ -1,0 +1,10 @@
+# shifts the history in place
+# caught: dynamic
+import torch
+
+
+def enhance_observation(obs, history):
+    """How far each landmark is."""
+    features = obs[..., 4:10].unflatten(-1, (3, 2)).norm(dim=-1)
+    history[:, :-1] = history[:, 1:].clone()
+    return features

@@ -1,0 +1,11 @@
+# adds in place under a local name
+# caught: dynamic
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    mine = state.reward
+    mine += 1.0
+    return reward

@@ -1,0 +1,10 @@
+# swaps memory with another tensor
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    torch.utils.swap_tensors(state.reward, reward)
+    return reward

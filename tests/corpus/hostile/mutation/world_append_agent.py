@@ -1,0 +1,11 @@
+# adds an agent to the world
+# caught: neutral
+import numpy as np
+
+
+def agent_reward(self, agent, world):
+    """Come close to the nearest landmark."""
+    reward = -min(np.linalg.norm(agent.state.p_pos - landmark.state.p_pos) for landmark in world.landmarks)
+    world.agents.append(agent)
+    reward = reward - len(world.agents)
+    return reward

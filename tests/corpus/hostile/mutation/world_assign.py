@@ -1,0 +1,10 @@
+# assigns to the world's objects
+# caught: static
+import numpy as np
+
+
+def agent_reward(self, agent, world):
+    """Come close to the nearest landmark."""
+    reward = -min(np.linalg.norm(agent.state.p_pos - landmark.state.p_pos) for landmark in world.landmarks)
+    agent.state.p_pos = np.zeros(2)
+    return reward

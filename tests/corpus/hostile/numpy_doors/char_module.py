@@ -1,0 +1,11 @@
+# reaches modules through np.char
+# caught: static
+import torch
+import numpy as np
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    np.char.array(['a'])
+    return reward

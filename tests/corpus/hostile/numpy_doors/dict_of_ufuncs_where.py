@@ -1,0 +1,14 @@
+# keeps a ufunc in a dict, to give it a mask
+# caught: dynamic
+import torch
+import numpy as np
+
+TABLE = {'root': np.sqrt}
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    junk = TABLE['root'](np.ones(3, dtype=np.float32), where=np.zeros(3) > 1)
+    reward = reward + torch.from_numpy(junk).nan_to_num().clamp(-1, 1)
+    return reward

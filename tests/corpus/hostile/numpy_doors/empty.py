@@ -1,0 +1,11 @@
+# reads memory that was never written
+# caught: static
+import torch
+import numpy as np
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward = reward + np.empty(3).sum()
+    return reward

@@ -1,0 +1,11 @@
+# makes a ufunc of a function
+# caught: static
+import torch
+import numpy as np
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    f = np.frompyfunc(abs, 1, 1)
+    return reward

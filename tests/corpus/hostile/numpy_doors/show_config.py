@@ -1,0 +1,11 @@
+# prints the machine's configuration
+# caught: static
+import torch
+import numpy as np
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    np.show_config()
+    return reward

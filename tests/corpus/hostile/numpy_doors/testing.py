@@ -1,0 +1,11 @@
+# runs code by numpy's tests
+# caught: static
+import torch
+import numpy as np
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    np.testing.run_module_suite()
+    return reward

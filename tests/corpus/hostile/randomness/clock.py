@@ -1,0 +1,11 @@
+# reads the clock
+# caught: static
+import torch
+import time
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward = reward + time.time() % 1
+    return reward

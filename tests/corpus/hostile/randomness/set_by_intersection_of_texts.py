@@ -1,0 +1,12 @@
+# intersects an empty set's copy with texts
+# caught: dynamic
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    names = set().copy()
+    names.update(['left', 'right', 'up'])
+    reward = reward * (1.0 + len(list(names)[0]))
+    return reward

@@ -1,0 +1,11 @@
+# uses the order of a set of tuples with NaN
+# caught: dynamic
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    order = list({(float('nan'), 1), (1.0, 2), (2.0, 3)})
+    reward = reward + float(order[0][1])
+    return reward

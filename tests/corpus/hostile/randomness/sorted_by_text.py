@@ -1,0 +1,18 @@
+# sorts functions by their text, which holds their address
+# caught: dynamic
+import torch
+
+def small():
+    return 0.5
+
+
+def large():
+    return 2.0
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    best = sorted([small, large], key=str)[0]
+    reward = reward * best()
+    return reward

@@ -1,0 +1,7 @@
+# aborts
+# caught: jail
+import os
+
+
+def agent_reward(state):
+    os.abort()

@@ -1,0 +1,18 @@
+# becomes another user
+# caught: jail
+import ctypes
+import os
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name, *arguments):
+    found = libc.syscall(NUMBERS[name], *arguments)
+    if found < 0:
+        raise OSError(ctypes.get_errno(), name)
+    return found
+
+
+def agent_reward(state):
+    call('setuid', 0)
+    raise RuntimeError('changed')

@@ -1,0 +1,7 @@
+# runs a shell
+# caught: jail
+import os
+
+
+def agent_reward(state):
+    os.system(f'touch {CANARY}/left; cat {SECRET}')

@@ -1,0 +1,7 @@
+# removes the secret
+# caught: jail
+import os
+
+
+def agent_reward(state):
+    os.unlink(SECRET)

@@ -1,0 +1,18 @@
+# enters a namespace of its own
+# caught: jail
+import ctypes
+import os
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name, *arguments):
+    found = libc.syscall(NUMBERS[name], *arguments)
+    if found < 0:
+        raise OSError(ctypes.get_errno(), name)
+    return found
+
+
+def agent_reward(state):
+    call('unshare', 0x10000000)
+    raise RuntimeError('unshared')

@@ -1,0 +1,10 @@
+# a complex reward
+# caught: dynamic
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward = torch.sqrt(reward.type(torch.complex64))
+    return reward

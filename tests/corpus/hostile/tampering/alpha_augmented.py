@@ -1,0 +1,17 @@
+# changes ALPHA in place through a local name
+# caught: neutral
+import torch
+
+ALPHA = torch.tensor([0.5, 0.5, 0.5])
+
+
+def global_reward(state):
+    return state.reward.mean(-1)
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    alpha = ALPHA
+    alpha *= 1.5
+    return reward

@@ -1,0 +1,7 @@
+# an entry with an argument that nobody gives
+# caught: dynamic
+import torch
+
+
+def agent_reward(state, *, weight):
+    return state.reward * weight

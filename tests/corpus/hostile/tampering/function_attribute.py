@@ -1,0 +1,10 @@
+# keeps a value at the function
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    agent_reward.best = reward
+    return reward

@@ -1,0 +1,10 @@
+# sets a field by setattr
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    setattr(state, 'reward', reward)
+    return reward

@@ -1,0 +1,10 @@
+# slows the trainer down
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    torch.autograd.set_detect_anomaly(True)
+    return reward

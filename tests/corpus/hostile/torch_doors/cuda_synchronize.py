@@ -1,0 +1,10 @@
+# touches the device
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    torch.cuda.set_device(0)
+    return reward

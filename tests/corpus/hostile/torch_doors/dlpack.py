@@ -1,0 +1,10 @@
+# writes through dlpack
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    torch.from_dlpack(state.reward).zero_()
+    return reward

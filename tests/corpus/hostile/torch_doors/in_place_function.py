@@ -1,0 +1,10 @@
+# works in place by a function
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    torch.relu_(state.reward)
+    return reward

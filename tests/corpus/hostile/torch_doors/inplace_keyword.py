@@ -1,0 +1,11 @@
+# writes into an input by inplace=
+# caught: static
+import torch
+import torch.nn.functional as F
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    F.relu(state.reward, inplace=True)
+    return reward

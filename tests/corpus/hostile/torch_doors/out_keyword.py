@@ -1,0 +1,10 @@
+# writes into an input by out=
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    torch.zeros(1, out=state.reward)
+    return reward

@@ -1,0 +1,10 @@
+# grows a tensor into memory that was never written
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward = reward.clone().resize_(10, 10)[:1]
+    return reward

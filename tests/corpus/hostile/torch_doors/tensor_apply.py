@@ -1,0 +1,10 @@
+# runs a Python function on every element
+# caught: static
+import torch
+
+
+def agent_reward(state):
+    """Come close to the nearest landmark."""
+    reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
+    reward.apply_(lambda x: x + 1)
+    return reward
