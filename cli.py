@@ -11,11 +11,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from marlsmith.commands.exits import KILLED, USAGE, Halted, close_stdout
+
+LONGEST = 2000
+"""Characters of an error's sentence."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,6 +47,12 @@ TrainOptions = Annotated[
 Device = Annotated[str, typer.Option("--device", help="Where to train: cpu, cuda or cuda:NUMBER.")]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Environment steps of each seed.")]
 Episodes = Annotated[int, typer.Option("--episodes", min=1, help="Evaluation episodes of each seed.")]
+EvaluationSeed = Annotated[
+    int | None,
+    typer.Option(
+        "--evaluation-seed", min=0, max=2**62, help="Of the evaluation episodes; default: this machine's own, unknown."
+    ),
+]
 Scope = Annotated[str, typer.Option("--scope", help="What features may read: own (own observation) or team.")]
 UnsafeJail = Annotated[
     bool,
@@ -84,7 +93,9 @@ def _explained() -> Iterator[None]:
 
 
 def _refuse(sentence: str, code: int = USAGE) -> NoReturn:
-    print(f"marlsmith: {sentence}", file=sys.stderr)
+    from marlsmith.schemas import printable
+
+    print(f"marlsmith: {printable(sentence, LONGEST)}", file=sys.stderr)  # it may name a file, and files any name
     sys.exit(code)
 
 
@@ -118,6 +129,7 @@ def run(
     validator: Annotated[str, typer.Option("--validator", help="offline, or MODEL[@BASE_URL].")] = "offline",
     steps: Steps = 30_000,
     episodes: Episodes = 50,
+    evaluation_seed: EvaluationSeed = None,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds of a candidate in the search.")] = None,
     confirm_seeds: Annotated[int | None, typer.Option("--confirm-seeds", min=2, help="Fresh seeds at the end.")] = None,
     rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="Proposal rounds.")] = None,
@@ -146,7 +158,8 @@ def run(
 
         branch = BranchOptions(
             task=task, task_options=task_option or (), algorithm=algorithm, train_options=train_option or (),
-            device=device, steps=steps, episodes=episodes, branch_seconds=branch_seconds, unsafe_jail=unsafe_jail,
+            device=device, steps=steps, episodes=episodes, evaluation_seed=evaluation_seed,
+            branch_seconds=branch_seconds, unsafe_jail=unsafe_jail,
         )  # fmt: skip
         overrides = {
             "rounds": rounds, "candidates": candidates, "population": population, "evolve": evolve,
@@ -233,6 +246,7 @@ def train(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds, trained side by side.")] = 4,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31, help="The first of the seeds.")] = 0,
     episodes: Episodes = 50,
+    evaluation_seed: EvaluationSeed = None,
     branch_seconds: BranchSeconds = 600,
     unsafe_jail: UnsafeJail = False,
     out: Annotated[Path | None, typer.Option("--out", help="Keep the checkpoint in this new directory.")] = None,
@@ -246,7 +260,8 @@ def train(
 
         branch = BranchOptions(
             task=task, task_options=task_option or (), algorithm=algorithm, train_options=train_option or (),
-            device=device, steps=steps, episodes=episodes, branch_seconds=branch_seconds, unsafe_jail=unsafe_jail,
+            device=device, steps=steps, episodes=episodes, evaluation_seed=evaluation_seed,
+            branch_seconds=branch_seconds, unsafe_jail=unsafe_jail,
         )  # fmt: skip
         options = TrainingOptions(
             branch=branch, file=signal_file, scope=scope, seeds=range(seed, seed + seeds), out=out
@@ -274,12 +289,17 @@ def check(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    device: Annotated[
+        Literal["cpu", "cuda"], typer.Option("--device", help="Whose jail to try: a GPU's driver needs more rights.")
+    ] = "cpu",
+    as_json: Json = False,
+) -> None:
     """Try what the jail around candidate code must refuse, and say what came of it. Exit 0 when it is sound, else 1."""
     with _explained():
         from marlsmith.commands.doctor import examine_jail
 
-        sound = examine_jail(as_json=as_json)
+        sound = examine_jail(device, as_json=as_json)
     raise typer.Exit(0 if sound else 1)
 
 

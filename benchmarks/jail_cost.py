@@ -23,7 +23,8 @@ from marlsmith.marl.local import LocalExecutor
 from marlsmith.marl.presets import train_config
 from marlsmith.marl.signals.files import read_signal
 from marlsmith.marl.tasks import make_task
-from marlsmith.marl.workers.pool import Jail, JobResult, Limits, Pool
+from marlsmith.marl.workers.contract import Jail, JobResult, Limits
+from marlsmith.marl.workers.pool import Pool
 from marlsmith.schemas import Scope, Signal, plain
 
 ROOT = Path(__file__).parent.parent

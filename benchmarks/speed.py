@@ -29,7 +29,7 @@ from marlsmith.marl.presets import train_config
 from marlsmith.marl.seeding import generator
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.trainer import Trainer
-from marlsmith.marl.workers.pool import KEEP_MEMORY
+from marlsmith.marl.workers.environment import KEEP_MEMORY
 
 CORES = len(os.sched_getaffinity(0))
 SPREAD = "mpe/simple_spread"

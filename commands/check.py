@@ -13,13 +13,14 @@ from marlsmith.commands.files import LONGEST_PROBLEM, parse_signal, read_bytes
 from marlsmith.commands.machine import cores
 from marlsmith.commands.options import known_scope
 from marlsmith.commands.references import reference, verify_external
-from marlsmith.commands.terminal import progress_bar, warn, warn_of_an_open_jail
+from marlsmith.commands.terminal import progress_bar, require_jail, warn
 from marlsmith.marl.executor import Executor
 from marlsmith.marl.local import LocalExecutor
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import Scope, SignalError, TaskCard, printable
 
 MANY_FILES = 20
+LONGEST_NAME = 400
 
 Finding = tuple[str | None, list[str]]
 """The stage that refused a file, and its problems."""
@@ -38,7 +39,8 @@ def check_files(
     executor = LocalExecutor(cores(), unsafe_jail=unsafe_jail)
     accepted = 0
     try:
-        warn_of_an_open_jail(executor, unsafe_jail)
+        if unsafe_jail:  # else what needs no worker to be refused is refused without one
+            require_jail(executor)
         findings = _findings(executor, files, contents, task, allowed)
         quiet = len(files) < MANY_FILES or (as_json and sys.stdout.isatty())
         with progress_bar("checking", len(files), quiet) as move:
@@ -80,7 +82,7 @@ def _as_json(file: Path, finding: Finding) -> str:
 def _line(file: Path, finding: Finding) -> str:
     stage, problems = finding
     said = f"refused ({stage}): {'; '.join(problems)}" if problems else "accepted"
-    return f"{file}: {said}"
+    return f"{printable(str(file), LONGEST_NAME)}: {said}"
 
 
 def _warn_of_other_tasks(contents: Mapping[Path, bytes], card: TaskCard) -> None:

@@ -23,13 +23,16 @@ def read_signal(file: Path) -> Signal:
 
 def read_bytes(file: Path) -> bytes:
     """At most one more than a signal may have. Raises UserError."""
-    if file.is_dir():
-        raise UserError(f"{file} is a directory: name the files in it, as in {file}/*.py")
     try:
+        if file.is_dir():
+            raise UserError(f"{file} is a directory: name the files in it, as in {file}/*.py")
+        if file.is_fifo() and not file.is_relative_to("/dev"):  # a shell's own pipes are /dev/stdin and /dev/fd/63
+            raise UserError(f"{file} is a pipe, which may never end: name a file")
         with file.open("rb") as opened:
             return opened.read(MOST_BYTES + 1)
     except OSError as error:
-        raise UserError(f"cannot read {file}: {(error.strerror or 'unreadable').lower()}") from None
+        reason = (error.strerror or "unreadable").lower()
+        raise UserError(f"cannot read {file} ({reason}): name a file that can be read") from None
 
 
 def parse_signal(file: Path, data: bytes) -> Signal:

@@ -10,7 +10,11 @@ from marlsmith.marl.executor import Executor
 
 
 class Local:
-    """The imports of torch stand inside: a run that has finished is told again without them."""
+    """The imports of torch stand inside: a run that has finished is told again without them.
+
+    `unsafe_jail` is what this command was told. A run's directory may come from somebody else, so that what
+    run.toml says of it is a stamp and no permission.
+    """
 
     def __init__(self, unsafe_jail: bool) -> None:
         self.unsafe_jail = unsafe_jail
@@ -18,8 +22,7 @@ class Local:
     def engage(self, settings: RunSettings) -> Executor:
         from marlsmith.marl.local import LocalExecutor
 
-        unsafe = settings.unsafe_jail or self.unsafe_jail
-        return LocalExecutor(settings.workers, branch_seconds=settings.branch_seconds, unsafe_jail=unsafe)
+        return LocalExecutor(settings.workers, branch_seconds=settings.branch_seconds, unsafe_jail=self.unsafe_jail)
 
     def equip(self, directory: RunDirectory, executor: Executor) -> Parts:
         from marlsmith.marl.signals.writer import to_code

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from marlsmith.commands.episodes import evaluation_seed
 from marlsmith.marl.algorithms import Spaces, find_algorithm
-from marlsmith.marl.config import TrainConfig
+from marlsmith.marl.config import EvaluationConfig, TrainConfig
 from marlsmith.marl.devices import checked_device
 from marlsmith.marl.presets import parse_settings, train_config
 from marlsmith.marl.tasks import make_task
@@ -24,8 +25,14 @@ class BranchOptions:
     device: str
     steps: int
     episodes: int
+    evaluation_seed: int | None
     branch_seconds: float
     unsafe_jail: bool
+
+    def evaluation(self) -> EvaluationConfig:
+        """The episodes that decide, told to the simulator alone."""
+        given = self.evaluation_seed
+        return EvaluationConfig(episodes=self.episodes, seed=evaluation_seed() if given is None else given)
 
     def train_config(self, task: str) -> TrainConfig:
         """The tuned settings for this task, which has its parameters by now, changed as the command line says."""

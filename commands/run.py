@@ -21,7 +21,6 @@ from marlsmith.commands.options import BranchOptions
 from marlsmith.commands.references import reference, verify_external
 from marlsmith.graph.methods import RoleSettings, RunSettings, method_from
 from marlsmith.graph.run import start
-from marlsmith.marl.config import EvaluationConfig
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import UserError
 
@@ -63,7 +62,7 @@ def _settings(options: RunOptions) -> RunSettings:
             method_name=options.method,
             method=method_from(options.method, overrides),
             train=train,
-            evaluation=EvaluationConfig(episodes=branch.episodes),
+            evaluation=branch.evaluation(),
             roles=RoleSettings(generator=generator, critic=critic, validator=validator),
             seed=options.seed,
             workers=options.workers or cores(),

@@ -11,15 +11,18 @@ from rich.progress import Progress
 
 from marlsmith.graph import jail
 from marlsmith.marl.executor import Executor
+from marlsmith.schemas import printable
+
+LONGEST = 2000
 
 
 def warn(sentence: str) -> None:
-    print(f"marlsmith: warning: {sentence}", file=sys.stderr)
+    print(f"marlsmith: warning: {printable(sentence, LONGEST)}", file=sys.stderr)
 
 
-def warn_of_an_open_jail(executor: Executor, unsafe: bool) -> None:
-    """Without --unsafe-jail the executor refuses by itself."""
-    if unsafe and (sentence := jail.warning(executor.jail())) is not None:
+def require_jail(executor: Executor, device: str = "cpu") -> None:
+    """Raises UserError where the jail is open; with --unsafe-jail, a warning."""
+    if (sentence := jail.warning(executor.jail(device))) is not None:
         warn(sentence)
 
 

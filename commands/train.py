@@ -15,10 +15,11 @@ from rich.console import Console
 from marlsmith.commands.files import read_signal
 from marlsmith.commands.options import BranchOptions, known_scope
 from marlsmith.commands.references import reference, verify_external
-from marlsmith.commands.terminal import progress_bar, warn, warn_of_an_open_jail
+from marlsmith.commands.terminal import progress_bar, require_jail, warn
 from marlsmith.graph.methods import reward_rows
-from marlsmith.marl.config import BranchRequest, EvaluationConfig, TrainConfig
-from marlsmith.marl.local import LocalExecutor
+from marlsmith.marl.config import BranchRequest, TrainConfig
+from marlsmith.marl.local import SLOW_REWARD, LocalExecutor
+from marlsmith.marl.signals.static import by_environment
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import NATIVE, Evaluation, Scope, Signal, UserError
 
@@ -44,7 +45,8 @@ def train_signal(options: TrainingOptions, *, as_json: bool, plain: bool) -> Non
     scope = known_scope(options.scope)
     evaluation = _train(signal, scope, _request(options, task, config), options, quiet=plain or as_json)
     for warning in evaluation.warnings:
-        warn(warning)
+        if warning != SLOW_REWARD:  # that was said before the wait
+            warn(warning)
     if as_json:
         print(_as_json(evaluation))
     else:
@@ -58,7 +60,7 @@ def _request(options: TrainingOptions, task: str, config: TrainConfig) -> Branch
         task=task,
         seeds=tuple(options.seeds),
         train=config,
-        evaluation=EvaluationConfig(episodes=options.branch.episodes),
+        evaluation=options.branch.evaluation(),
     )
 
 
@@ -70,9 +72,11 @@ def _train(
     executor = LocalExecutor(1, branch_seconds=branch.branch_seconds, unsafe_jail=branch.unsafe_jail)
     rows = reward_rows(config, len(request.seeds))
     try:
-        warn_of_an_open_jail(executor, branch.unsafe_jail)
+        require_jail(executor, config.device)
         if not signal.is_native and (problems := executor.check(signal, request.task, scope, rows=rows)):
             raise UserError(f"{options.file} is refused ({problems[0].stage}): {problems[0].message}")
+        if by_environment(signal):
+            warn(SLOW_REWARD)
         with _checkpoint_directory(options.out) as directory, progress_bar("training", config.steps, quiet) as move:
             progress = None if move is None else (lambda said: move(said.steps))
             evaluation = executor.train(request, signal, directory, progress)

@@ -83,7 +83,7 @@ class Story:
         if event.get("jail") is not None:
             report = JailReport.model_validate(event["jail"])
             said = Text(jail.summary(report), jail.style(report))
-            if settings.train.device != "cpu":
+            if settings.train.device != "cpu" and report.profile == "cpu":
                 said.append("; with a GPU the jail is wider, and that was not tried", "yellow")
             table.add_row(Text("jail", "dim"), said)
         title = "marlsmith, resumed" if event["resumed"] else "marlsmith"
@@ -122,11 +122,13 @@ class Story:
             why = f": {'; '.join(event['reasons'])}" if event.get("reasons") else ""
             yield _says("validator", f"{mended}accepted for training{why}", event["candidate"])
             return
-        by = {"rules": "the method's rules", "executor": "the checks", "validator": "the validator"}[event["by"]]
+        stage = event.get("stage")
+        checks = f"the {stage} check" if stage in {"static", "dynamic"} else f"the checks{f' ({stage})' * bool(stage)}"
+        by = {"rules": "the method's rules", "executor": checks, "validator": "the validator"}[event["by"]]
         repairs = self.settings.method.repairs if self.settings is not None else 0
         dropped = " and dropped" if proposal.get("attempt", 0) >= repairs else ""
         said = f"{mended}refused by {by}{dropped}: {'; '.join(event['problems'])}"
-        yield _says("validator", said, event["candidate"], "red")
+        yield _says("validator" if event["by"] == "validator" else "check", said, event["candidate"], "red")
 
     def _repair(self, event: Event) -> Iterable[RenderableType]:
         count = f" (repair {event['attempt']} of {event['repairs']})" if event["repairs"] > 1 else ""
@@ -218,6 +220,8 @@ def _outcome(event: Event) -> Iterable[RenderableType]:
         spread = f" {_interval(gain['interval'], '+')}" if gain else ""
         mean = f"mean paired gain {gain['mean']:+.3f}, 95% interval{spread}; " if gain else ""
         yield Text(f"{mean}{word}: {event['reason']}.", "bold" if event["promoted"] else "bold yellow")
+    if (found := event.get("jail")) is not None and (stamp := jail.standing(**found)) is not None:
+        yield Text(stamp, "yellow" if found["sound"] else "bold red")
     run = event["run"]
     yield Text(
         f"{event['seconds']:.0f} s, {event['environment_steps']:,} environment steps, {event['tokens']:,} tokens", "dim"

@@ -16,12 +16,22 @@ WORDS = 200
 
 def summary(report: JailReport) -> str:
     """`47 acts tried, all refused`, or what is open: one line for the trace."""
-    tried, open_acts = len(report.probes), report.open
-    if not report.sound:
-        return f"UNSAFE, {_gaps(report)}"
-    if open_acts:
-        return f"{tried} acts tried, {tried - len(open_acts)} refused; open: {_named(open_acts)}"
-    return f"{tried} acts tried, all refused"
+    whose = "for a GPU: " if report.profile == "accelerator" else ""
+    return whose + (_tally(report) if report.sound else f"UNSAFE, {_gaps(report)}")
+
+
+def _tally(report: JailReport) -> str:
+    tried, came_through = len(report.probes), len(report.open)
+    refused = f"{tried - came_through} refused; open: {_groups(report.open)}" if came_through else "all refused"
+    return f"{tried} acts tried, {refused}{' (--unsafe-jail given)' if report.unsafe else ''}"
+
+
+def standing(unsafe: bool, sound: bool) -> str | None:
+    """What a run's result bears: that somebody insisted, and whether it mattered."""
+    if not sound:
+        why = " (--unsafe-jail)" if unsafe else ", or nobody wrote down that it was sound"
+        return f"UNSAFE: candidate code ran without a sound jail{why}"
+    return "--unsafe-jail was given; the jail was sound all the same" if unsafe else None
 
 
 def style(report: JailReport) -> str:
@@ -32,35 +42,30 @@ def style(report: JailReport) -> str:
 
 def verdict(report: JailReport) -> str:
     """The last line of `marlsmith doctor`."""
+    jail, deed = "The jail", "checked or trained here"
+    if report.profile == "accelerator":
+        jail, deed = "The jail for a GPU", "trained on a GPU here"
     if report.sound:
-        return f"The jail is sound: {summary(report)}."
-    return (
-        f"The jail is NOT sound ({_gaps(report)}): signals are neither checked nor trained here, "
-        "unless you insist with --unsafe-jail."
-    )
+        return f"{jail} is sound: {_tally(report)}."
+    return f"{jail} is NOT sound ({_gaps(report)}): no candidate code is {deed} without --unsafe-jail."
 
 
 def warning(report: JailReport) -> str | None:
     """What a command says that went on although the jail is not sound."""
-    return None if report.sound else f"--unsafe-jail: code of signals runs without a sound jail ({_gaps(report)})"
+    return None if report.sound else f"--unsafe-jail: candidate code runs without a sound jail ({_gaps(report)})"
 
 
 def _gaps(report: JailReport) -> str:
     if not report.probes:
         return f"nothing could be tried: {'; '.join(report.missing) or 'no worker answered'}"
     untried = [group for group in REQUIRED_GROUPS if group not in {probe.group for probe in report.probes}]
-    said = [f"open: {_named(report.open)}"] if report.open else []
+    said = [f"open: {_groups(report.open)}"] if report.open else []
     said += [f"not tried: {', '.join(untried)}"] if untried else []
     return "; ".join(said)
 
 
-def _named(probes: Iterable[Probe]) -> str:
-    """`network (connect by TCP, and 3 more), exec (fork)`."""
-    return ", ".join(f"{group} ({_first(members)})" for group, members in _by_group(probes))
-
-
-def _first(probes: list[Probe]) -> str:
-    return _act(probes[0]) + (f", and {len(probes) - 1} more" if len(probes) > 1 else "")
+def _groups(probes: Iterable[Probe]) -> str:
+    return ", ".join(group for group, _ in _by_group(probes))
 
 
 def _by_group(probes: Iterable[Probe]) -> Iterator[tuple[ProbeGroup, list[Probe]]]:
@@ -84,6 +89,7 @@ def record(report: JailReport) -> dict[str, Any]:
         "sound": report.sound,
         "unsafe": report.unsafe,
         "system": report.system,
+        "profile": report.profile,
         "layers": list(report.layers),
         "missing": list(report.missing),
         "refused": _lists(probe for probe in report.probes if probe.refused),

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import ValidationError
+
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.trace import Event, identity
-from marlsmith.schemas import UserError
+from marlsmith.graph.trace import Event, JailStanding, identity
+from marlsmith.schemas import JailReport, UserError
 
 
 class Journal:
@@ -25,6 +27,7 @@ class Journal:
         self._lock = threading.Lock()
         self._known: set[tuple[Any, ...]] = set()
         self._finished: Event | None = None
+        self._jails: list[JailReport | None] = []
         self._tokens: Callable[[], int] = lambda: 0
         last: Event = {}
         try:
@@ -32,7 +35,7 @@ class Journal:
                 self._remember(last)
             self._tokens_before: int = last.get("tokens", 0)
             self._started = time.monotonic() - last.get("seconds", 0.0)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValidationError) as error:
             raise UserError(f"{directory.path / 'events.jsonl'} is damaged: restore it, or start a new run") from error
 
     def meter(self, tokens: Callable[[], int]) -> None:
@@ -49,6 +52,14 @@ class Journal:
                 self._remember(event)
             return event
 
+    def jail(self) -> JailStanding | None:
+        """What the run's processes found, taken together; one that wrote nothing down has not seen its jail hold."""
+        reports = [report for report in self._jails if report is not None]
+        if not reports:
+            return None
+        sound = len(reports) == len(self._jails) and all(report.sound for report in reports)
+        return JailStanding(sound=sound, unsafe=any(report.unsafe for report in reports))
+
     def finished(self) -> Event:
         if self._finished is None:
             raise UserError(
@@ -59,5 +70,9 @@ class Journal:
     def _remember(self, event: Event) -> None:
         if (known := identity(event)) is not None:
             self._known.add(known)
-        if event["event"] == "finished":
-            self._finished = event
+        match event["event"]:
+            case "finished":
+                self._finished = event
+            case "run_started":
+                found = event.get("jail")
+                self._jails.append(None if found is None else JailReport.model_validate(found))

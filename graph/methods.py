@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from marlsmith.marl.config import EvaluationConfig, TrainConfig
+from marlsmith.marl.executor import MOST_ROWS
 from marlsmith.schemas import Record, Scope, UserError
 
 Selection = Literal["top-k", "tournament", "rank"]
@@ -80,9 +81,6 @@ class RunSettings(Record):
     workers: int = Field(1, ge=1, le=1024, description="branches trained at the same time")
     branch_seconds: float = Field(600.0, gt=0, description="time limit of one branch")
     unsafe_jail: bool = Field(False, description="run although the jail around candidate code is not sound")
-
-
-MOST_ROWS = 4096
 
 
 def reward_rows(train: TrainConfig, seeds: int) -> int:

@@ -46,6 +46,7 @@ from marlsmith.schemas import (
     Candidate,
     Diagnosis,
     Evaluation,
+    FailureStage,
     Proposal,
     ProposalBrief,
     Record,
@@ -261,8 +262,8 @@ def _check_all(ids: Sequence[str], state: State, runtime: Runtime[Context]) -> t
         failures = list(pool.map(lambda c: executor.check(c.signal, task, method.scope, rows=rows), sound))
     for candidate, failed in zip(sound, failures, strict=True):
         if failed:
-            found = [f"{failure.stage}: {failure.message}" for failure in failed]
-            checks[candidate.id] = _checked(candidate.id, "executor", found)
+            found = [failure.message for failure in failed]
+            checks[candidate.id] = _checked(candidate.id, "executor", found, failed[0].stage)
         else:
             checks[candidate.id] = _review(candidate, state, runtime)
     return tuple(checks[id] for id in ids)
@@ -281,8 +282,8 @@ def _review(candidate: Candidate, state: State, runtime: Runtime[Context]) -> Ch
     return _checked(candidate.id, "validator", review.reasons or (f"{validator.name} gave no reason",))
 
 
-def _checked(id: str, by: judgement.Refuser, problems: Sequence[str]) -> Checked:
-    return Checked(candidate=id, accepted=False, by=by, problems=tuple(problems))
+def _checked(id: str, by: judgement.Refuser, problems: Sequence[str], stage: FailureStage | None = None) -> Checked:
+    return Checked(candidate=id, accepted=False, by=by, stage=stage, problems=tuple(problems))
 
 
 # ---------------------------------------------------------------- judge

@@ -26,6 +26,7 @@ def finished_event(state: State, context: Context) -> Finished:
         promoted=state["promotion"] is not None,
         reason=_reason(state),
         environment_steps=_environment_steps(state, context),
+        jail=context.journal.jail(),
     )
 
 

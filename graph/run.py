@@ -73,7 +73,9 @@ def start(settings: RunSettings, outfitter: Outfitter, path: Path, *, stop: Stop
     RunDirectory.require_place(path)
     executor = outfitter.engage(settings)
     try:
-        directory = RunDirectory.create(path, settings, fingerprint(), jail.record(executor.jail()))
+        directory = RunDirectory.create(
+            path, settings, fingerprint(), jail.record(executor.jail(settings.train.device))
+        )
         with directory.lock():
             try:
                 yield from _drive(directory, outfitter, executor, stop or Stop(), None)
@@ -113,8 +115,9 @@ def _drive(
         given = _input(before, approve, directory)
         executor, told_the_end = executor or outfitter.engage(directory.settings), False
         try:
-            report = executor.jail()
+            report = executor.jail(directory.settings.train.device)
             parts = outfitter.equip(directory, executor)
+            directory.stamp(jail.record(report))
             journal.meter(parts.tokens)
             resumed = bool(before.values)
             started = RunStarted(run=str(directory.path), resumed=resumed, settings=directory.settings, jail=report)

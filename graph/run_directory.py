@@ -113,6 +113,20 @@ class RunDirectory:
             )
         return cls(path, settings)
 
+    def stamp(self, jail: Mapping[str, Any]) -> None:
+        """Writes down what a later process found of the jail, where that is less than run.toml says. Under the lock."""
+        file = self.path / "run.toml"
+        with explained(self.path):
+            manifest = tomllib.loads(file.read_text(encoding="utf-8"))
+            insisted = jail["unsafe"] and not self.settings.unsafe_jail
+            if not insisted and (jail["sound"] or not manifest.get("jail", {}).get("sound", True)):
+                return
+            self.settings = self.settings.model_copy(
+                update={"unsafe_jail": jail["unsafe"] or self.settings.unsafe_jail}
+            )
+            manifest |= {"settings": self.settings.model_dump(mode="json"), "jail": dict(jail)}
+            _write(file, toml.dumps(manifest))
+
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 

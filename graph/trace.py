@@ -17,6 +17,7 @@ from marlsmith.schemas import (
     Code,
     Diagnosis,
     Evaluation,
+    FailureStage,
     Feature,
     JailReport,
     ObservationConfig,
@@ -80,6 +81,7 @@ class Checked(Record):
     candidate: str
     accepted: bool
     by: Literal["rules", "executor", "validator"] | None = None
+    stage: FailureStage | None = Field(None, description="of the executor's checks, that refused it")
     problems: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
@@ -179,6 +181,13 @@ class Gain(Record):
     interval: tuple[float, float] | None
 
 
+class JailStanding(Record):
+    """Over all processes that worked on the run."""
+
+    sound: bool = Field(description="each of them found its jail sound")
+    unsafe: bool = Field(description="one of them was told --unsafe-jail")
+
+
 class Finished(Record):
     """The last event. `native`, `best` and `gain` are None where nothing was there to be measured.
 
@@ -196,6 +205,7 @@ class Finished(Record):
     promoted: bool
     reason: str
     environment_steps: int
+    jail: JailStanding | None = Field(None, description="None where no process wrote down what it found")
 
 
 _IDENTITY: dict[str, tuple[str, ...]] = {

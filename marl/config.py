@@ -26,6 +26,12 @@ class TrainConfig(Record):
     gamma: float = Field(0.9, ge=0, lt=1)
     device: str = Field("cpu", description="where everything lies: cpu, cuda or cuda:NUMBER")
 
+    @property
+    def whole_steps(self) -> int:
+        """Environment steps of each member until the training ends: whole rollouts."""
+        rollout = self.rollout * self.environments
+        return -(-self.steps // rollout) * rollout
+
     # MAPPO and IPPO
     gae_lambda: float = Field(0.95, ge=0, le=1)
     epochs: int = Field(5, ge=1)
@@ -57,7 +63,7 @@ class EvaluationConfig(Record):
     """The score: greedy policy, fixed episodes, the task's own metric."""
 
     episodes: int = Field(50, ge=1)
-    seed: int = Field(20_250_321, description="of the evaluation episodes, the same for every candidate")
+    seed: int = Field(20_250_321, ge=0, description="of the episodes; commands take one that is no public number")
 
 
 class BranchRequest(Record):

@@ -11,6 +11,8 @@ from marlsmith.schemas import Evaluation, Failure, JailReport, Record, Scope, Si
 
 ROWS = 1600
 """Of a reward call in a training with the default settings: seeds x environments x steps of a rollout."""
+MOST_ROWS = 4096
+"""Of a reward call in a check, however many a training has."""
 
 
 class Progress(Record):
@@ -27,8 +29,8 @@ class Executor(Protocol):
 
     workers: int
 
-    def jail(self) -> JailReport:
-        """What the jail around candidate code enforces, found by trying it once.
+    def jail(self, device: str = "cpu") -> JailReport:
+        """What the jail around candidate code that computes on this device enforces, found by trying it once.
 
         Raises UserError where a required group is open and the user did not insist (`--unsafe-jail`).
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import time
 from typing import Any
@@ -10,6 +11,8 @@ import torch
 
 from marlsmith.marl.algorithms import Algorithm, Spaces, find_algorithm
 from marlsmith.marl.behaviour import behaviour
+from marlsmith.marl.checking import samples
+from marlsmith.marl.checking.dynamic import check_signal
 from marlsmith.marl.checkpoint import pack, unpack
 from marlsmith.marl.config import CURVE_EPISODES, BranchRequest, EvaluationConfig
 from marlsmith.marl.devices import on_device
@@ -20,16 +23,15 @@ from marlsmith.marl.external.task import ExternalTask
 from marlsmith.marl.observing import Observer
 from marlsmith.marl.policy_link import PolicyFault, RemotePolicy, Shapes, answer, observations
 from marlsmith.marl.seeding import generator
-from marlsmith.marl.signals import samples
-from marlsmith.marl.signals.dynamic import check_signal
 from marlsmith.marl.signals.program import build_program
 from marlsmith.marl.tasks import Task, make_task
 from marlsmith.marl.trainer import Trainer
-from marlsmith.marl.workers.failures import candidate_line, diagnose, said
+from marlsmith.marl.workers.failures import diagnose
 from marlsmith.marl.workers.jobs import ENVIRONMENTS_FD, PEER_FD, Report
 from marlsmith.schemas import CurvePoint, Signal, SignalError, TaskCard, plain
 
 CURVE_POINTS = 8
+CALL_SECONDS = 2
 CURVE_SEED = 1
 """Of other episodes than those that decide. Those are not known here: candidate code runs in this process."""
 REPORT_SECONDS = 0.2
@@ -46,24 +48,33 @@ def check(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], by
     task = _task(arguments["task"], arguments, report, playable=False)
     signal = Signal.model_validate(arguments["signal"])
     tried = samples.unpack(arguments["tensors"])
-    report({})
+
+    def beat() -> None:
+        _allow_a_call()
+        report({})
+
+    beat()
     try:
-        check_signal(signal, task, arguments["scope"], tried, beat=lambda: report({}))
+        check_signal(signal, task, arguments["scope"], tried, beat)
     except SignalError:
         raise
     except Exception as error:
-        line = candidate_line(error)
-        where = "" if line is None else f"line {line}: "
-        stage, _ = diagnose(error)
-        message = f"{where}{type(error).__name__}: {said(error)}"
+        stage, message = diagnose(error)
         raise SignalError(message, "dynamic" if stage == "crash" else stage) from None
     return {}, None
+
+
+def _allow_a_call() -> None:
+    """The next call of candidate code may take one to two seconds of processor time: four times what is allowed it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (min(hard, int(used.ru_utime + used.ru_stime) + CALL_SECONDS), hard))
 
 
 def train(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
     """Train one candidate, all its seeds batched.
 
-    Returns term statistics, the learning curve and the steps, by this process's own word, and the checkpoint.
+    Returns term statistics and the learning curve, by this process's own word, and the checkpoint.
     """
     request = BranchRequest.model_validate(arguments["request"])
     with on_device(request.train.device):
@@ -76,8 +87,6 @@ def train(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], by
         value = {
             "terms": {name: plain(term) for name, term in trainer.term_statistics().items()},
             "curve": [plain(point) for point in curve],
-            "steps": trainer.steps,
-            "scalar": program is not None and program.scalar,
         }
         return value, pack(trainer.tensors(), request.about)
 
@@ -115,8 +124,9 @@ def play(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], byt
     saved, _ = unpack(arguments["tensors"])
     policy: Algorithm | None = None
     memory: torch.Tensor | None = None
+    spoke = 0.0
     with on_device(request.train.device), torch.no_grad():
-        for begins, raw, available in observations(connection, shapes):
+        for begins, raw, available in observations(connection, shapes, beat=lambda: report({})):
             seen = observer.restart(raw) if begins else observer.observe(raw)
             if policy is None:
                 policy = _policy(request, card, seen.shape[-1], saved)
@@ -124,7 +134,9 @@ def play(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], byt
                 memory = policy.fresh_memory(shapes.environments)
             action, memory = policy.act_greedily(seen, available, memory)
             answer(connection, action, shapes)
-            report({})
+            if time.monotonic() - spoke >= REPORT_SECONDS:
+                spoke = time.monotonic()
+                report({})
     observer.require_sound()
     return {}, None
 

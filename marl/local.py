@@ -16,16 +16,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from marlsmith.marl.algorithms import find_algorithm
 from marlsmith.marl.checkpoint import pack, unpack
 from marlsmith.marl.config import CURVE_EPISODES, BranchRequest
-from marlsmith.marl.executor import ROWS, Progress
+from marlsmith.marl.executor import MOST_ROWS, ROWS, Progress
 from marlsmith.marl.external.launch import Report
 from marlsmith.marl.jail.selftest import examine
 from marlsmith.marl.running import Order, Runner
 from marlsmith.marl.scoring import score, told
-from marlsmith.marl.signals.program import MOST_TERMS, TERM_NAME, checked_tree
-from marlsmith.marl.signals.samples import MOST_ROWS
+from marlsmith.marl.signals.forms import MOST_TERMS, TERM_NAME
+from marlsmith.marl.signals.static import by_environment, checked_tree
 from marlsmith.marl.statistics import bootstrap_interval, iqm
 from marlsmith.marl.tasks import Task, make_task
-from marlsmith.marl.workers.pool import JobFailure, Limits, Pool
+from marlsmith.marl.workers.contract import JobFailure, Limits
+from marlsmith.marl.workers.jobs import PROBE
+from marlsmith.marl.workers.pool import Pool
 from marlsmith.schemas import (
     REQUIRED_GROUPS,
     CurvePoint,
@@ -41,10 +43,13 @@ from marlsmith.schemas import (
 )
 
 GIB = 2**30
-# Between two calls of candidate code a check gives a sign of life: one that loops is ended as stalled.
-CHECK_LIMITS = Limits(wall_seconds=10.0, stall_seconds=2.5, memory_bytes=2 * GIB, cpu_seconds=10.0)
+# One that loops is ended by its processor time, whatever else the machine does (`jobs.CALL_SECONDS`); one that
+# waits, as stalled.
+CHECK_LIMITS = Limits(wall_seconds=30.0, stall_seconds=8.0, memory_bytes=2 * GIB, cpu_seconds=8.0)
 SAMPLE_LIMITS = Limits(wall_seconds=120.0, stall_seconds=60.0, memory_bytes=4 * GIB, cpu_seconds=120.0)
-SLOW_REWARD = "a reward function is called for one environment at a time: slow; write it over tensors"
+SLOW_REWARD = "the reward is computed for one environment at a time, which is slow: write it over tensors"
+LEAST_SCORING_SECONDS = 10.0
+"""That are left for it where the training has used up the branch's time."""
 PROBE_LIMITS = Limits(wall_seconds=20.0, stall_seconds=20.0, memory_bytes=GIB, cpu_seconds=20.0)
 TermName = Annotated[str, Field(pattern=f"^(team_)*{TERM_NAME}$")]
 
@@ -56,9 +61,6 @@ class _TrainReply(BaseModel):
 
     terms: dict[TermName, TermStatistics] = Field(max_length=2 * MOST_TERMS)
     curve: list[CurvePoint] = Field(max_length=100)
-    steps: int
-    scalar: bool
-    """Whether rewards were computed for one environment at a time."""
 
 
 class LocalExecutor:
@@ -82,22 +84,30 @@ class LocalExecutor:
             cpu_seconds=2 * branch_seconds,
         )
         self._unsafe = unsafe_jail
-        self._examined: JailReport | None = None
+        self._examined: dict[bool, JailReport] = {}
         self._examining = threading.Lock()
         self._sampled: dict[tuple[str, int], bytes] = {}
         self._sampling = threading.Lock()
 
-    def jail(self) -> JailReport:
-        """What the workers' jail enforces, found by trying it once. Raises UserError where it does not hold."""
+    def jail(self, device: str = "cpu") -> JailReport:
+        """What the jail of workers for this device enforces, found by trying it once.
+
+        Raises UserError where it does not hold.
+        """
+        accelerator = device != "cpu"
+        limits = replace(PROBE_LIMITS, accelerator=accelerator)
         with self._examining:
-            if self._examined is None:
+            if accelerator not in self._examined:
                 try:
-                    self._examined = examine(
-                        lambda arguments: self.pool.run("probe", arguments, PROBE_LIMITS).value, self._unsafe
+                    self._examined[accelerator] = examine(
+                        lambda arguments: self.pool.run(PROBE, arguments, limits).value,
+                        self._unsafe,
+                        self.pool.home,
+                        "accelerator" if accelerator else "cpu",
                     )
                 except JobFailure as failure:
                     raise UserError(f"the jail around candidate code could not be tried: {failure}") from None
-            report = self._examined
+            report = self._examined[accelerator]
         if not report.sound and not report.unsafe:
             acts = [probe.act for probe in report.open if probe.group in REQUIRED_GROUPS]
             more = f", and {len(acts) - 2} more" if len(acts) > 2 else ""
@@ -147,7 +157,7 @@ class LocalExecutor:
     ) -> Evaluation:
         task = make_task(request.task)
         algorithm = find_algorithm(request.train.algorithm)
-        self.jail()
+        self.jail(request.train.device)
         failed = {
             "candidate": request.candidate,
             "branch": request.branch,
@@ -169,7 +179,8 @@ class LocalExecutor:
             if trained.tensors is None:
                 raise ValueError("no checkpoint came with it")
             policy = _policy(trained.tensors, request, algorithm.policy)
-            found, playing = score(self.runner, request, signal, task, policy, limits)
+            left = max(LEAST_SCORING_SECONDS, limits.wall_seconds - trained.seconds)
+            found, playing = score(self.runner, request, signal, task, policy, replace(limits, wall_seconds=left))
             if set(found.metrics) != {metric.name for metric in task.card.metrics}:
                 raise ValueError(f"metrics {sorted(found.metrics)} are not the task's")
         except JobFailure as failure:
@@ -184,7 +195,7 @@ class LocalExecutor:
             candidate=request.candidate,
             branch=request.branch,
             seeds=request.seeds,
-            steps=reply.steps,
+            steps=request.train.whole_steps,
             score=iqm(scores),
             scores=tuple(scores),
             interval=bootstrap_interval(scores),
@@ -192,9 +203,9 @@ class LocalExecutor:
             behaviour=found.behaviour,
             terms=reply.terms,
             curve=tuple(reply.curve),
-            warnings=(*((SLOW_REWARD,) if reply.scalar else ()), *_warnings(training), *_warnings(playing)),
+            warnings=(*((SLOW_REWARD,) if by_environment(signal) else ()), *_warnings(training), *_warnings(playing)),
             seconds=time.monotonic() - started,
-            steps_per_second=reply.steps * len(request.seeds) / trained.seconds,
+            steps_per_second=request.train.whole_steps * len(request.seeds) / trained.seconds,
             checkpoint="checkpoint.safetensors",
         )
 
@@ -205,7 +216,7 @@ class LocalExecutor:
 def _remedy(failure: JobFailure) -> str:
     """What to write instead, where a check did not come to a verdict of its own."""
     if failure.stage == "timeout":
-        return ": it may loop for ever; vectorise it"
+        return ": it may loop for ever, or ask for far too much; write it over tensors, without long loops"
     if "SIGSEGV" in failure.message:
         return ": recursion or iterators inside iterators may nest too deeply; write it with tensors"
     return ""

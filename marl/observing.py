@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.program import HISTORY, Program
 from marlsmith.schemas import SignalError
 
@@ -14,6 +15,10 @@ WATCHED_ROWS = 4_096
 """So many are remembered at most before they are looked at."""
 ALONE_EVERY = 4
 """One look in so many shows an agent's rows alone."""
+OF_ROWS = -1
+"""In place of an agent: what leaks comes from other environments."""
+ROUNDING = 1e-6
+"""Of the largest feature: what code that picks rows may differ by in batches of one size."""
 
 
 class Observer:
@@ -23,7 +28,7 @@ class Observer:
         self.program = program if program is not None and program.enhance is not None else None
         self.history: Tensor | None = None
         self._sum = torch.zeros(())
-        self._watch = Watch(self.program) if self.program is not None and self.program.scope == "own" else None
+        self._watch = None if self.program is None else Watch(self.program)
 
     def restart(self, observation: Tensor, where: Tensor | None = None) -> Tensor:
         """A first observation; history is zero before it. `where` [P, E] restarts some environments only."""
@@ -60,22 +65,26 @@ class Observer:
 
     def require_sound(self, steps: int | None = None) -> None:
         """Raises SignalError where, since the last call and `steps` into a training, a feature was NaN or infinite,
-        or one of scope own moved with another agent's observation.
+        moved with another environment, or moved with another agent's observation in scope own.
         """
         found, self._sum = self._sum, torch.zeros(())
         if not bool(torch.isfinite(found)):
             when = "in evaluation" if steps is None else f"within {steps} steps"
             raise SignalError(f"enhance_observation returned NaN or infinity {when}", "dynamic")
-        if self._watch is not None and (agent := self._watch.leak()) is not None:
-            when = "in evaluation" if steps is None else f"after {steps} steps of training"
-            raise SignalError(
-                f"enhance_observation reads other agents' observations for agent {agent}, seen {when}, but SCOPE is "
-                '"own": use that agent\'s own row only, or set SCOPE = "team" where the run allows it',
-                "dynamic",
-            )
+        if self._watch is None or (leak := self._watch.leak()) is None:
+            return
+        when = "in evaluation" if steps is None else f"after {steps} steps of training"
+        raise SignalError(
+            f"enhance_observation of a state depends on the other states of the batch, seen {when}: treat each row of "
+            "B alone"
+            if leak == OF_ROWS
+            else f"enhance_observation reads other agents' observations for agent {leak}, seen {when}, but SCOPE is "
+            '"own": use that agent\'s own row only, or set SCOPE = "team" where the run allows it',
+            "dynamic",
+        )
 
 
-# ---------------------------------------------------------------- own scope
+# ---------------------------------------------------------------- what features follow from
 
 
 class Seen(NamedTuple):
@@ -87,18 +96,24 @@ class Seen(NamedTuple):
 
 
 class Watch:
-    """Whether agent i's features follow from agent i's rows alone, tried on every row that was seen.
+    """Whether a state's features follow from that state, and in scope own agent i's from agent i's rows alone.
 
-    The calls of a rollout are repeated as one, in which each agent's row stands among rows that the other agents saw
-    in other environments: its features must be the same bits. So one call tries all rows and agents. As the rows are
-    still somewhere in that batch, now and then a second call shows one agent's rows alone, each agent's in turn.
+    One call of a rollout, any of them, is repeated as it was with half of its states replaced, and in scope own all
+    that one agent does not see: what is left must not move.
 
-    A different batch may be rounded differently. Where bits differ, it is settled with exactly equal shapes. No random
-    number is drawn: a training is the same with and without.
+    In scope own every row that was seen is tried besides. The calls of a rollout are repeated as one, in which each
+    agent's row stands among rows that the other agents saw in other environments: its features must be the same bits.
+    So one call tries all rows and agents. As the rows are still somewhere in that batch, now and then a second call
+    shows one agent's rows alone, each agent's in turn.
+
+    A different batch may be rounded differently. Where bits differ, it is settled with exactly equal shapes. What is
+    drawn comes from a generator of its own: a training is the same with and without.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.own = program.scope == "own"
+        self._draws = generator(0, "watching features")
         self._seen: list[Seen] = []
         self._rows = 0
         self._turn = 0
@@ -113,7 +128,9 @@ class Watch:
         self._rows += len(seen.obs)
 
     def leak(self) -> int | None:
-        """An agent whose features moved with other agents' rows in anything added so far; None: nobody's did."""
+        """An agent whose features moved with other agents' rows in anything added so far, or OF_ROWS; None: nobody's
+        did.
+        """
         if self._seen:
             self._look()
         return self._leak
@@ -121,9 +138,38 @@ class Watch:
     @torch.no_grad()
     def _look(self) -> None:
         seen, self._seen, self._rows = self._seen, [], 0
-        if self._leak is None and seen[0].obs.shape[1] > 1:
+        if self._leak is None:
+            self._leak = self._leak_in_one(seen)
+        if self._leak is None and self.own and seen[0].obs.shape[1] > 1:
             self._leak = self._leak_in(seen)
             self._turn += 1
+
+    def _leak_in_one(self, seen: list[Seen]) -> int | None:
+        """Of one call: the same size, half of the states, and in scope own of one agent."""
+        one, other = (seen[self._drawn(len(seen))] for _ in range(2))
+        rows, agents = one.obs.shape[:2]
+        others = torch.randint(len(other.obs), (rows,), generator=self._draws)
+        kept = torch.rand(rows, 1, generator=self._draws) < 0.5
+        agent = self._drawn(agents)
+        keeps = kept & (torch.arange(agents) == agent) if self.own else kept
+        if self._stays(one, other, others, keeps):
+            return None
+        return agent if self.own and self._stays(one, other, others, kept) else OF_ROWS
+
+    def _drawn(self, count: int) -> int:
+        return int(torch.randint(count, (), generator=self._draws))
+
+    def _stays(self, one: Seen, other: Seen, others: Tensor, keeps: Tensor) -> bool:
+        """Whether the features of what is kept, [B, N] or [B, 1], stay where other states replace the rest."""
+        history = None
+        if one.history is not None and other.history is not None:
+            history = torch.where(keeps[:, None, :, None], one.history, other.history[others])
+        found = self._features(torch.where(keeps[..., None], one.obs, other.obs[others]), history)
+        if found.shape != one.features.shape:
+            return False
+        off = torch.where(keeps[..., None], found - one.features, 0.0).abs().amax()
+        tolerance = ROUNDING if off.device.type == "cpu" else 1e-4
+        return bool(off <= tolerance * one.features.abs().amax())
 
     def _leak_in(self, seen: list[Seen]) -> int | None:
         obs, features = torch.cat([one.obs for one in seen]), torch.cat([one.features for one in seen])

@@ -6,8 +6,9 @@ are actions, and of those only such as may be chosen. Seeds, horizon, states and
 
 from __future__ import annotations
 
+import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor
 from marlsmith.marl.external.wire import exactly
 from marlsmith.schemas import TaskCard
 
+BEAT_SECONDS = 1.0
 FIRST, LATER = b"\x01", b"\x00"
 """Whether the observations begin new episodes."""
 
@@ -85,13 +87,22 @@ class RemotePolicy:
         return (_finite(action) if shapes.continuous else _chosen(action.long(), may)), None
 
 
-def observations(connection: socket.socket, shapes: Shapes) -> Iterator[tuple[bool, Tensor, Tensor]]:
-    """A policy's end: whether new episodes begin, observations [P, E, N, D], and which actions may be chosen."""
+def observations(
+    connection: socket.socket, shapes: Shapes, beat: Callable[[], None] = lambda: None
+) -> Iterator[tuple[bool, Tensor, Tensor]]:
+    """A policy's end: whether new episodes begin, observations [P, E, N, D], and which actions may be chosen.
+
+    `beat` is called once a second while the simulator takes its time: environments of others may be slow.
+    """
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
     teams = shapes.teams
     seen, may = (*teams, shapes.observation), (*teams, shapes.actions)
     size = 1 + 4 * int(np.prod(seen)) + int(np.prod(may))
     while True:
         try:
+            while not poll.poll(1000 * BEAT_SECONDS):
+                beat()
             message = exactly(connection, size)
         except (OSError, EOFError):  # the simulator has what it wanted, or says itself what went wrong
             return

@@ -12,8 +12,9 @@ from marlsmith.marl.external.launch import EnvironmentServer, Report
 from marlsmith.marl.external.task import ExternalTask
 from marlsmith.marl.external.wire import MOST_ENVIRONMENTS, EnvironmentFault
 from marlsmith.marl.tasks import Task
+from marlsmith.marl.workers.contract import Connect, JobFailure, JobResult, Limits
 from marlsmith.marl.workers.jobs import ENVIRONMENTS_FD
-from marlsmith.marl.workers.pool import Connect, JobFailure, JobResult, Limits, Pool
+from marlsmith.marl.workers.pool import Pool
 from marlsmith.schemas import plain
 
 

@@ -13,8 +13,8 @@ from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.external.launch import Report
 from marlsmith.marl.running import Order, Runner
 from marlsmith.marl.tasks import Task
+from marlsmith.marl.workers.contract import JobFailure, JobResult, Limits
 from marlsmith.marl.workers.jobs import PEER_FD
-from marlsmith.marl.workers.pool import JobFailure, JobResult, Limits
 from marlsmith.schemas import Signal, plain
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -15,13 +16,17 @@ from marlsmith.marl.evaluation import bounded, play, stack_states
 from marlsmith.marl.observing import Observer
 from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.program import Program
-from marlsmith.marl.signals.view import Transitions, transition_view
+from marlsmith.marl.signals.view import StateView, Transitions, transition_view
 from marlsmith.marl.tasks import Episodes, State, Task
+from marlsmith.marl.watching import Again
 from marlsmith.schemas import SignalError, TermStatistics, UserError
 
 STREAMS = ("learning", "resets", "actions")
 BEFORE, AFTER, NATIVE_REWARD, CLOCK = "before.", "after.", "native", "clock"
 """Names in a rollout's origin: the task's fields before and after each step, and what belongs to the step."""
+
+LARGEST_REWARD = 1e6
+"""In training; a thousand times what the check before it lets pass."""
 
 RewardMode = Literal["replace", "add"]
 
@@ -163,19 +168,29 @@ class Trainer:
             reward=native,
             clock=rollout.origin[CLOCK],
         )
-        view = transition_view(steps, self.task.card.horizon, self.progress, self.config.gamma)
-        shaped, terms = self.program.reward(view, native.shape[:3].numel(), native.shape[-1])
-        if not bool(torch.isfinite(shaped.sum())):
+        seen = self._view(steps)
+        again = Again.picked(seen, self.program, self.seeds, self.steps)
+        shaped, terms = self.program.reward(seen, native.shape[:3].numel(), native.shape[-1])
+        if not (largest := float(shaped.abs().max())) <= LARGEST_REWARD:
+            if math.isfinite(largest):
+                raise SignalError(
+                    f"the reward became as large as {largest:g} after {self.steps} steps: keep |reward| within 1000",
+                    "dynamic",
+                )
             bad = [name for name, value in terms.items() if not bool(torch.isfinite(value).all())]
             raise SignalError(
                 f"the reward became NaN or infinite after {self.steps} steps (terms: {', '.join(bad) or 'the sum'})",
                 "dynamic",
             )
+        again.require_same(shaped, lambda: self._view(steps))
         if count_terms and self.steps + self._rollout_size() > 0.9 * self.config.steps:
             for name, value in terms.items():
                 self.terms.setdefault(name, TermSums()).add(value)
         shaped = shaped.view(native.shape)
         return native + shaped if self.reward_mode == "add" else shaped
+
+    def _view(self, steps: Transitions) -> StateView:
+        return transition_view(steps, self.task.card.horizon, self.progress, self.config.gamma)
 
     # ------------------------------------------------------------ another signal, another future
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,21 +21,25 @@ class Failure(Record):
         return printable(message, 300)
 
 
+Plausible = Annotated[float, Field(ge=-1e12, le=1e12)]
+"""A number by the word of a process that has run candidate code."""
+
+
 class TermStatistics(Record):
     """One reward term over the last tenth of a training, before weighting by alpha."""
 
-    mean: float
-    spread: float = Field(description="standard deviation over agents, environments and steps")
-    share: float = Field(description="of the summed mean absolute values of all terms, 0..1")
+    mean: Plausible
+    spread: Plausible = Field(description="standard deviation over agents, environments and steps")
+    share: float = Field(ge=0, le=1.000001, description="of the summed mean absolute values of all terms")
 
 
 class CurvePoint(Record):
     """Where a training stood after so many steps, mean over members."""
 
-    steps: int
-    score: float = Field(description="greedy play on a few fixed episodes, other ones than those that decide")
-    native_return: float = Field(description="of the same play, per agent and episode")
-    shaped_return: float = Field(description="of the exploring policy in its last rollout, per agent and episode")
+    steps: int = Field(ge=0)
+    score: Plausible = Field(description="greedy play on a few fixed episodes, other ones than those that decide")
+    native_return: Plausible = Field(description="of the same play, per agent and episode")
+    shaped_return: Plausible = Field(description="of the exploring policy in its last rollout, per agent and episode")
 
 
 class Evaluation(Record):
@@ -68,8 +72,19 @@ class Evaluation(Record):
 # ---------------------------------------------------------------- the jail
 
 ProbeGroup = Literal[
-    "network", "exec", "read", "write", "signals", "processes", "kernel", "limits", "descriptors", "environment"
+    "network",
+    "exec",
+    "read",
+    "metadata",
+    "write",
+    "signals",
+    "processes",
+    "kernel",
+    "limits",
+    "descriptors",
+    "environment",
 ]
+"""`read` is what files and directories contain, `metadata` whether they exist, how large they are, where links lead."""
 REQUIRED_GROUPS: tuple[ProbeGroup, ...] = ("network", "exec", "read", "signals")
 """Where one of these is open, nothing runs unless the user insists."""
 
@@ -87,6 +102,9 @@ class JailReport(Record):
     """What the jail around candidate code enforces: said of what a probe saw refused, and of nothing else."""
 
     system: str = Field(description="kernel and processor, for instance 'Linux 6.18 x86_64'")
+    profile: Literal["cpu", "accelerator"] = Field(
+        "cpu", description="with the rights that a GPU's driver needs, or not"
+    )
     layers: tuple[str, ...] = Field((), description="what was put in place, for instance 'landlock 7', 'seccomp'")
     probes: tuple[Probe, ...] = ()
     missing: tuple[str, ...] = Field((), description="what this system lacks, in words")

@@ -30,6 +30,12 @@ def _load(path: Path) -> ModuleType:
     return sys.modules[name]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What commands keep between calls is not kept where the developer lives."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture
 def chat_endpoint() -> Iterator[Callable[..., Any]]:
     """Starts scripted chat endpoints: `chat_endpoint(content, key=None)`, see tests/agents/endpoint.py.

@@ -228,6 +228,28 @@ def test_a_file_twice_is_told_twice(tmp_path: Path) -> None:
     assert len(result.stdout.splitlines()) == 2
 
 
+def test_a_pipe_is_no_signal(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.py"
+    os.mkfifo(pipe)
+    for command in (("check",), ("train", "--signal")):
+        refused(marlsmith(*command, pipe), f"{pipe} is a pipe")
+
+
+def test_a_name_of_a_file_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "a\x1b[31m\nb.py"
+    file.write_text("import os\n")
+    plain = marlsmith("check", file)
+    assert plain.exit_code == 1
+    assert len(plain.stdout.splitlines()) == 1
+    assert "\x1b" not in plain.output
+    assert "a [31m b.py: refused (static)" in plain.stdout
+    assert json.loads(marlsmith("check", file, "--json").stdout)["file"] == str(file)
+    file.unlink()
+    missing = marlsmith("check", file)
+    refused(missing, "a [31m b.py (no such file or directory)")
+    assert "\x1b" not in missing.output
+
+
 def test_a_directory_is_no_signal(here: Path) -> None:
     refused(marlsmith("check", "."), ". is a directory", "./*.py")
     refused(marlsmith("train", "--signal", "."), ". is a directory")

@@ -57,6 +57,54 @@ def test_imports_go_one_way(room: str, path: Path) -> None:
             assert parts[1] == room or parts[1] in ROOMS[room], f"{path}: {room} must not import {name}"
 
 
+MARL = {
+    "tasks": {"external", "evaluation", "pairs", "seeding"},
+    "signals": {"tasks"},
+    "algorithms": {"config", "distributions", "losses", "mixing", "networks", "normaliser", "optimiser", "returns"},
+    "checking": {
+        "checkpoint", "config", "evaluation", "executor", "observing", "seeding", "signals", "tasks", "trainer",
+        "workers",
+    },
+}  # fmt: skip
+"""Rooms within marl, and which other parts of marl they may know."""
+
+
+def modules_of_marl() -> dict[str, Path]:
+    """By name within marl: `trainer`, `tasks`, `tasks.base`."""
+    inside = ROOT / "marl"
+    paths = (path for path in inside.rglob("*.py") if path != inside / "__init__.py")
+    return {".".join(path.relative_to(inside).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def marl_imports(path: Path) -> set[str]:
+    """The modules of marl that a file imports, or imports from."""
+    known, before = modules_of_marl(), "marlsmith.marl"
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            inner = {name for name in whole if name.removeprefix(f"{before}.") in known}
+            found |= inner | ({node.module or ""} if whole - inner else set())
+    return {name.removeprefix(f"{before}.") for name in found if name.startswith(f"{before}.")} & known.keys()
+
+
+def test_nothing_within_marl_imports_back() -> None:
+    """No module leads to itself, by whatever way."""
+    left = {name: marl_imports(path) - {name} for name, path in modules_of_marl().items()}
+    while free := {name for name, needed in left.items() if not needed & left.keys()}:
+        left = {name: needed for name, needed in left.items() if name not in free}
+    assert not left, f"these import each other: {sorted(left)}"
+
+
+@pytest.mark.parametrize("room", [room for room in MARL if (ROOT / "marl" / room).is_dir()])
+def test_rooms_of_marl_know_only_what_lies_below(room: str) -> None:
+    for path in (ROOT / "marl" / room).rglob("*.py"):
+        known = {name.partition(".")[0] for name in marl_imports(path)} - {room}
+        assert known <= MARL[room], f"{path} knows {sorted(known - MARL[room])}"
+
+
 HEAVY = ("torch", "numpy", "langgraph", "langchain_core", "openai")
 
 

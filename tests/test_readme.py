@@ -11,7 +11,8 @@ import typer.main
 
 from marlsmith.agents.offline.draft import Draft
 from marlsmith.cli import app
-from marlsmith.marl.signals.dynamic import check_signal
+from marlsmith.marl.checking.dynamic import check_signal
+from marlsmith.marl.checking.samples import sample
 from marlsmith.marl.signals.files import read_signal
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.tasks.verify import verify
@@ -24,7 +25,8 @@ SIGNALS = re.findall(r"```(python|json)\n(.*?)```", README, re.DOTALL)
 @pytest.mark.parametrize(("language", "text"), SIGNALS, ids=[language for language, _ in SIGNALS])
 def test_the_signals_shown_are_accepted(language: str, text: str) -> None:
     name = "signal.json" if language == "json" else "signal.py"
-    check_signal(read_signal(name, text), make_task("mpe/simple_spread"), "own")
+    task = make_task("mpe/simple_spread")
+    check_signal(read_signal(name, text), task, "own", sample(task))
 
 
 MY_ENV = """
@@ -84,7 +86,7 @@ def test_the_task_card_shown_serves_the_offline_designer(tmp_path: Path, monkeyp
     reward = {"terms": [{"kind": "approach", "assignment": "optimal"}, {"kind": "reach", "threshold": 0.5}]}
     features = [{"kind": "target_offset", "assignment": "nearest"}]
     signal = read_signal("signal.json", json.dumps({**reward, "features": features}))
-    check_signal(signal, task, "own")
+    check_signal(signal, task, "own", sample(task))
 
 
 def test_the_table_lists_every_command() -> None:

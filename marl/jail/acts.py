@@ -47,13 +47,15 @@ _GROUPS: dict[ProbeGroup, tuple[str, ...]] = {
         "open the environment of its parent",
         "open the memory of its parent",
         "list a directory",
+        "change its directory",
+        "make a handle of a file",
+        "watch a directory",
+    ),
+    "metadata": (
         "stat a file",
         "stat a file by statx",
         "ask for access to a file",
         "read a symbolic link",
-        "change its directory",
-        "make a handle of a file",
-        "watch a directory",
     ),
     "write": (
         "create a file",

@@ -1,7 +1,7 @@
 """What a locked-down worker tries, act by act, against victims made for it: see acts.py for the table.
 
-An attempt that is refused raises OSError with one of `REFUSALS`, or Refused. What comes back with anything
-else, an error or not, was let through. No attempt does harm beyond its victim.
+An attempt that is refused raises OSError with one of `REFUSALS`, or Refused. Whatever else comes of it, an error
+or not, was let through. No attempt does harm beyond its victim.
 """
 
 from __future__ import annotations
@@ -16,73 +16,85 @@ import signal
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from marlsmith.marl.jail.acts import ACTS, LINK, REFUSALS, SECRET
-from marlsmith.marl.jail.lockdown import layers
+from marlsmith.marl.jail.lockdown import bury, layers
 from marlsmith.marl.jail.syscalls import call
 from marlsmith.marl.workers.jobs import PEER_FD
-
-Arguments = dict[str, Any]
-Attempt = Callable[[Arguments], str | None]
-Report = Callable[[dict[str, Any]], None]
 
 HIGHEST_DESCRIPTOR = 4096
 FIRST_FOREIGN_DESCRIPTOR = PEER_FD + 1
 JOB_FD = 3
 AT_FDCWD = -100
 NOWHERE = 1  # an address that is no memory: the call fails after every check of the rules
+TERM = int(signal.SIGTERM)
+QUEUED = struct.pack("=iii", TERM, 0, -1).ljust(128, b"\0")  # siginfo_t with SI_QUEUE
+IPC_PRIVATE, IPC_NEW, IPC_RMID = 0, 0o1000 | 0o600, 0
 
-ATTEMPTS: dict[str, Attempt] = {}
+
+@dataclass(frozen=True)
+class Victims:
+    """What the self-test has made: see selftest.py, whose arguments these are."""
+
+    directory: str
+    tcp: int
+    udp: int
+    unix: str
+    abstract: str
+    process: int
+    address: int
+    """Of a byte in that process which nobody uses."""
+    target: int
+    """A process to be signalled."""
+    allowed: Sequence[str]
+    """The names that this process's environment may hold."""
+
+    def file(self, name: str = SECRET) -> str:
+        return os.path.join(self.directory, name)
+
+    @property
+    def secret(self) -> bytes:
+        return self.file().encode()
 
 
 class Refused(Exception):
     """Refused in another way than by an errno."""
 
 
-def probe(arguments: Arguments, report: Report) -> tuple[dict[str, Any], None]:
+class CameThrough(Exception):
+    """With what came of it."""
+
+
+def probe(arguments: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> tuple[dict[str, Any], None]:
     """Try every act of the table. A worker's job, to be run after the lock-down."""
-    return {"layers": list(layers()), "probes": [_tried(act.name, act.group, arguments) for act in ACTS]}, None
+    victims = Victims(**arguments)
+    return {"layers": list(layers()), "probes": [_tried(act.name, act.group, victims) for act in ACTS]}, None
 
 
-def _tried(act: str, group: str, arguments: Arguments) -> dict[str, Any]:
-    refused = False
+def _tried(act: str, group: str, victims: Victims) -> dict[str, Any]:
+    refused, answer = False, "it worked"
     try:
-        answer = ATTEMPTS[act](arguments) or "it worked"
+        ATTEMPTS[act](victims)
     except OSError as error:
         number = error.errno or 0
         refused = number in REFUSALS
         answer = errno.errorcode.get(number, str(error))
     except Refused as error:
         refused, answer = True, str(error)
+    except CameThrough as error:
+        answer = str(error)
     except Exception as error:  # an act that fails in an unforeseen way is not proven refused
         answer = f"{type(error).__name__}: {error}"[:100]
     return {"act": act, "group": group, "refused": refused, "answer": answer}
 
 
-def tries(act: str) -> Callable[[Attempt], Attempt]:
-    def register(attempt: Attempt) -> Attempt:
-        ATTEMPTS[act] = attempt
-        return attempt
-
-    return register
+# ---------------------------------------------------------------- attempts of more than one step
 
 
-def opened(descriptor: int) -> None:
-    """It came through: leave nothing behind."""
-    os.close(descriptor)
-
-
-def victim_file(arguments: Arguments, name: str = SECRET) -> str:
-    return os.path.join(arguments["directory"], name)
-
-
-# ---------------------------------------------------------------- descriptors, environment
-
-
-@tries("hold other descriptors than its own")
-def _(arguments: Arguments) -> str | None:
+def _hold_descriptors(victims: Victims) -> None:
     held = []
     for number in range(FIRST_FOREIGN_DESCRIPTOR, HIGHEST_DESCRIPTOR):
         asked = select.poll()  # the one question about a descriptor that is still allowed
@@ -91,499 +103,114 @@ def _(arguments: Arguments) -> str | None:
             held.append(number)
     if not held:
         raise Refused("it holds none")
-    return f"it holds {', '.join(map(str, held[:10]))}"
+    raise CameThrough(f"it holds {', '.join(map(str, held[:10]))}")
 
 
-@tries("copy a descriptor")
-def _(arguments: Arguments) -> None:
-    opened(os.dup(0))
+def _see_variables(victims: Victims) -> None:
+    foreign = sorted(set(os.environ) - set(victims.allowed))
+    if not foreign:
+        raise Refused("it sees none")
+    raise CameThrough(f"it sees {', '.join(foreign[:10])}")
 
 
-@tries("change who owns a descriptor")
-def _(arguments: Arguments) -> None:
-    fcntl.fcntl(0, fcntl.F_SETOWN, arguments["target"])
+def _own_descriptor(victims: Victims) -> None:
+    fcntl.fcntl(0, fcntl.F_SETOWN, victims.target)
     fcntl.fcntl(0, fcntl.F_SETOWN, 0)
 
 
-@tries("pass a descriptor on")
-def _(arguments: Arguments) -> None:
-    call("sendmsg", JOB_FD, ctypes.create_string_buffer(56), socket.MSG_DONTWAIT)  # an empty message
-
-
-@tries("receive a descriptor")
-def _(arguments: Arguments) -> None:
-    call("recvmsg", JOB_FD, ctypes.create_string_buffer(56), socket.MSG_DONTWAIT | socket.MSG_PEEK)
-
-
-@tries("see other variables than those allowed")
-def _(arguments: Arguments) -> str:
-    foreign = sorted(set(os.environ) - set(arguments["allowed_variables"]))
-    if not foreign:
-        raise Refused("it sees none")
-    return f"it sees {', '.join(foreign[:10])}"
-
-
-# ---------------------------------------------------------------- network
-
-
-@tries("connect by TCP")
-def _(arguments: Arguments) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as made:
-        made.connect(("127.0.0.1", arguments["tcp"]))
-
-
-@tries("listen by TCP")
-def _(arguments: Arguments) -> None:
+def _listen(victims: Victims) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as made:
         made.bind(("127.0.0.1", 0))
         made.listen()
 
 
-@tries("send by UDP")
-def _(arguments: Arguments) -> None:
+def _send(victims: Victims) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-        made.sendto(b"probe", ("127.0.0.1", arguments["udp"]))
+        made.sendto(b"probe", ("127.0.0.1", victims.udp))
 
 
-@tries("connect to a unix socket by its path")
-def _(arguments: Arguments) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as made:
-        made.connect(arguments["unix"])
-
-
-@tries("connect to a unix socket by its abstract name")
-def _(arguments: Arguments) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as made:
-        made.connect("\0" + arguments["abstract"])
-
-
-@tries("make a netlink socket")
-def _(arguments: Arguments) -> None:
-    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()
-
-
-@tries("make a pair of sockets")
-def _(arguments: Arguments) -> None:
+def _pair(victims: Victims) -> None:
     for made in socket.socketpair():
         made.close()
 
 
-# ---------------------------------------------------------------- read
-
-
-@tries("open a file by open")
-def _(arguments: Arguments) -> None:
-    opened(call("open", victim_file(arguments).encode(), os.O_RDONLY))
-
-
-@tries("open a file by openat")
-def _(arguments: Arguments) -> None:
-    opened(call("openat", AT_FDCWD, victim_file(arguments).encode(), os.O_RDONLY))
-
-
-@tries("open a file by openat2")
-def _(arguments: Arguments) -> None:
-    how = struct.pack("=QQQ", os.O_RDONLY, 0, 0)
-    opened(call("openat2", AT_FDCWD, victim_file(arguments).encode(), how, len(how)))
-
-
-@tries("open /etc/passwd")
-def _(arguments: Arguments) -> None:
-    opened(os.open("/etc/passwd", os.O_RDONLY))
-
-
-@tries("open the environment of its parent")
-def _(arguments: Arguments) -> None:
-    opened(os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY))
-
-
-@tries("open the memory of its parent")
-def _(arguments: Arguments) -> None:
-    opened(os.open(f"/proc/{os.getppid()}/mem", os.O_RDONLY))
-
-
-@tries("list a directory")
-def _(arguments: Arguments) -> None:
-    os.listdir(arguments["directory"])
-
-
-@tries("stat a file")
-def _(arguments: Arguments) -> None:
-    os.stat(victim_file(arguments))
-
-
-@tries("stat a file by statx")
-def _(arguments: Arguments) -> None:
-    call("statx", AT_FDCWD, victim_file(arguments).encode(), 0, 0x7FF, ctypes.create_string_buffer(256))
-
-
-@tries("ask for access to a file")
-def _(arguments: Arguments) -> None:
-    call("faccessat", AT_FDCWD, victim_file(arguments).encode(), os.R_OK)
-
-
-@tries("read a symbolic link")
-def _(arguments: Arguments) -> None:
-    os.readlink(victim_file(arguments, LINK))
-
-
-@tries("change its directory")
-def _(arguments: Arguments) -> None:
-    os.chdir(arguments["directory"])
-
-
-@tries("make a handle of a file")
-def _(arguments: Arguments) -> None:
-    handle = ctypes.create_string_buffer(struct.pack("=Ii", 128, 0), 136)
-    call("name_to_handle_at", AT_FDCWD, victim_file(arguments).encode(), handle, ctypes.create_string_buffer(4), 0)
-
-
-@tries("watch a directory")
-def _(arguments: Arguments) -> None:
-    opened(call("inotify_init1", os.O_CLOEXEC))
-
-
-# ---------------------------------------------------------------- write
-
-
-@tries("create a file")
-def _(arguments: Arguments) -> None:
-    opened(os.open(victim_file(arguments, "created"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-@tries("append to a file")
-def _(arguments: Arguments) -> None:
-    descriptor = os.open(victim_file(arguments, "appended"), os.O_WRONLY | os.O_APPEND)
+def _append(victims: Victims) -> None:
+    descriptor = os.open(victims.file("appended"), os.O_WRONLY | os.O_APPEND)
     try:
         os.write(descriptor, b"probe")
     except OSError as error:  # by the limit of written bytes: but it stood open
-        raise OSError(errno.EFBIG, "opened for writing") from error
+        raise CameThrough("it could be opened for writing") from error
     finally:
         os.close(descriptor)
 
 
-@tries("truncate a file")
-def _(arguments: Arguments) -> None:
-    os.truncate(victim_file(arguments, "truncated"), 0)
+def _handle(victims: Victims) -> None:
+    handle = ctypes.create_string_buffer(struct.pack("=Ii", 128, 0), 136)
+    call("name_to_handle_at", AT_FDCWD, victims.secret, handle, ctypes.create_string_buffer(4), 0)
 
 
-@tries("remove a file")
-def _(arguments: Arguments) -> None:
-    os.unlink(victim_file(arguments, "removed"))
-
-
-@tries("rename a file")
-def _(arguments: Arguments) -> None:
-    os.rename(victim_file(arguments, "renamed"), victim_file(arguments, "new name"))
-
-
-@tries("change the mode of a file")
-def _(arguments: Arguments) -> None:
-    os.chmod(victim_file(arguments, "mode"), 0o666)
-
-
-@tries("change the times of a file")
-def _(arguments: Arguments) -> None:
-    os.utime(victim_file(arguments, "times"), (0, 0))
-
-
-@tries("make a directory")
-def _(arguments: Arguments) -> None:
-    os.mkdir(victim_file(arguments, "directory"))
-
-
-@tries("make a symbolic link")
-def _(arguments: Arguments) -> None:
-    os.symlink("/etc/passwd", victim_file(arguments, "symbolic"))
-
-
-@tries("make a hard link")
-def _(arguments: Arguments) -> None:
-    os.link(victim_file(arguments), victim_file(arguments, "hard"))
-
-
-@tries("make a named pipe")
-def _(arguments: Arguments) -> None:
-    os.mkfifo(victim_file(arguments, "pipe"))
-
-
-# ---------------------------------------------------------------- exec: with bad arguments, for a success would end it
-
-
-@tries("execute a program by execve")
-def _(arguments: Arguments) -> None:
-    call("execve", b"/bin/true", NOWHERE, 0)
-
-
-@tries("execute a program by execveat")
-def _(arguments: Arguments) -> None:
-    call("execveat", AT_FDCWD, b"/bin/true", NOWHERE, 0, 0)
-
-
-@tries("execute a program by posix_spawn")
-def _(arguments: Arguments) -> None:
-    os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
-
-
-@tries("fork")
-def _(arguments: Arguments) -> None:
-    _buried(os.fork())
-
-
-@tries("fork by clone")
-def _(arguments: Arguments) -> None:
-    _buried(call("clone", int(signal.SIGCHLD), 0, 0, 0, 0))
-
-
-@tries("fork by clone3")
-def _(arguments: Arguments) -> None:
+def _fork_by_clone3(victims: Victims) -> None:
     wanted = struct.pack("=8Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0)
-    _buried(call("clone3", wanted, len(wanted)))
+    bury(call("clone3", wanted, len(wanted)))
 
 
-def _buried(pid: int) -> None:
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-
-
-# ---------------------------------------------------------------- processes
-
-
-@tries("open a process")
-def _(arguments: Arguments) -> None:
-    opened(call("pidfd_open", arguments["process"], 0))
-
-
-@tries("take a descriptor of a process")
-def _(arguments: Arguments) -> None:
-    descriptor = call("pidfd_open", arguments["process"], 0)
+def _take_descriptor(victims: Victims) -> None:
+    descriptor = call("pidfd_open", victims.process, 0)
     try:
-        opened(call("pidfd_getfd", descriptor, 0, 0))
+        os.close(call("pidfd_getfd", descriptor, 0, 0))
     finally:
         os.close(descriptor)
 
 
-@tries("trace a process")
-def _(arguments: Arguments) -> None:
-    call("ptrace", 0x4206, arguments["process"], 0, 0)  # PTRACE_SEIZE: does not stop it, ends with the worker
+def _signal_by_descriptor(victims: Victims) -> None:
+    descriptor = call("pidfd_open", victims.target, 0)
+    try:
+        call("pidfd_send_signal", descriptor, TERM, None, 0)
+    finally:
+        os.close(descriptor)
 
 
-@tries("read the memory of a process")
-def _(arguments: Arguments) -> None:
-    call("process_vm_readv", arguments["process"], *_one_byte(arguments), 0)
+def _reach_memory(name: str, victims: Victims) -> None:
+    """Read a byte of the victim, or write a zero over a zero."""
+    here = ctypes.create_string_buffer(1)
+    ours, theirs = struct.pack("=QQ", ctypes.addressof(here), 1), struct.pack("=QQ", victims.address, 1)
+    call(name, victims.process, ours, 1, theirs, 1, 0)
 
 
-@tries("write the memory of a process")
-def _(arguments: Arguments) -> None:
-    call("process_vm_writev", arguments["process"], *_one_byte(arguments), 0)  # a zero over a zero
-
-
-def _one_byte(arguments: Arguments) -> tuple[Any, ...]:
-    """The vectors of process_vm_*: a byte here, and one in the victim that nobody uses."""
-    _one_byte.here = here = ctypes.create_string_buffer(1)  # type: ignore[attr-defined]  # to outlive the call
-    ours, theirs = struct.pack("=QQ", ctypes.addressof(here), 1), struct.pack("=QQ", arguments["address"], 1)
-    return ours, 1, theirs, 1
-
-
-@tries("limit a process")
-def _(arguments: Arguments) -> None:
-    call("prlimit64", arguments["process"], int(resource.RLIMIT_CORE), struct.pack("=QQ", 0, 0), None)
-
-
-@tries("slow a process down")
-def _(arguments: Arguments) -> None:
-    os.setpriority(os.PRIO_PROCESS, arguments["process"], 19)
-
-
-@tries("choose the processors of a process")
-def _(arguments: Arguments) -> None:
-    os.sched_setaffinity(arguments["process"], os.sched_getaffinity(0))
-
-
-@tries("choose the scheduler of a process")
-def _(arguments: Arguments) -> None:
-    call("sched_setscheduler", arguments["process"], int(os.SCHED_BATCH), struct.pack("=i", 0))
-
-
-@tries("compare with a process")
-def _(arguments: Arguments) -> None:
-    call("kcmp", os.getpid(), arguments["process"], 1, 0, 0)  # KCMP_VM
-
-
-@tries("read the clock of a process")
-def _(arguments: Arguments) -> None:
-    call("clock_gettime", ~arguments["process"] << 3 | 2, ctypes.create_string_buffer(16))  # CPUCLOCK_SCHED
-
-
-@tries("open the process at the other end")
-def _(arguments: Arguments) -> None:
+def _open_peer(victims: Victims) -> None:
     descriptor, size = ctypes.c_int(), ctypes.c_int(4)
     call("getsockopt", JOB_FD, socket.SOL_SOCKET, 77, ctypes.byref(descriptor), ctypes.byref(size))  # SO_PEERPIDFD
-    opened(descriptor.value)
+    os.close(descriptor.value)
 
 
-# ---------------------------------------------------------------- kernel
-
-
-@tries("set up io_uring")
-def _(arguments: Arguments) -> None:
-    opened(call("io_uring_setup", 8, ctypes.create_string_buffer(120)))
-
-
-@tries("load a BPF map")
-def _(arguments: Arguments) -> None:
+def _map_bpf(victims: Victims) -> None:
     array = struct.pack("=IIII", 2, 4, 4, 1).ljust(72, b"\0")  # BPF_MAP_TYPE_ARRAY, key, value, entries
-    opened(call("bpf", 0, array, len(array)))
+    os.close(call("bpf", 0, array, len(array)))
 
 
-@tries("count performance events")
-def _(arguments: Arguments) -> None:
+def _count_events(victims: Victims) -> None:
     clock = struct.pack("=IIQQQQQ", 1, 64, 0, 0, 0, 0, 1 | 1 << 5 | 1 << 6).ljust(64, b"\0")  # software, user only
-    opened(call("perf_event_open", clock, 0, -1, -1, 0))
+    os.close(call("perf_event_open", clock, 0, -1, -1, 0))
 
 
-@tries("handle page faults")
-def _(arguments: Arguments) -> None:
-    opened(call("userfaultfd", os.O_CLOEXEC | 1))  # of user code only
-
-
-@tries("use the keyring")
-def _(arguments: Arguments) -> None:
-    call("keyctl", 1, None, 0, 0, 0)  # KEYCTL_JOIN_SESSION_KEYRING
-
-
-@tries("mount a file system")
-def _(arguments: Arguments) -> None:
-    call("mount", b"none", arguments["directory"].encode(), b"no such file system", 0, None)
-
-
-@tries("enter a namespace")
-def _(arguments: Arguments) -> None:
-    call("setns", 0, 0)
-
-
-@tries("make a memory file")
-def _(arguments: Arguments) -> None:
-    opened(call("memfd_create", b"probe", 0))
-
-
-IPC_PRIVATE, IPC_CREAT, IPC_RMID = 0, 0o1000, 0
-
-
-@tries("make shared memory")
-def _(arguments: Arguments) -> None:
-    call("shmctl", call("shmget", IPC_PRIVATE, 4096, IPC_CREAT | 0o600), IPC_RMID, None)
-
-
-@tries("make semaphores")
-def _(arguments: Arguments) -> None:
-    call("semctl", call("semget", IPC_PRIVATE, 1, IPC_CREAT | 0o600), 0, IPC_RMID, 0)
-
-
-@tries("make a message queue")
-def _(arguments: Arguments) -> None:
-    call("msgctl", call("msgget", IPC_PRIVATE, IPC_CREAT | 0o600), IPC_RMID, None)
-
-
-@tries("open a POSIX message queue")
-def _(arguments: Arguments) -> None:
-    name = arguments["abstract"].encode()
-    opened(call("mq_open", name, os.O_CREAT | os.O_RDWR, 0o600, None))
+def _open_queue(victims: Victims) -> None:
+    name = victims.abstract.encode()
+    os.close(call("mq_open", name, os.O_CREAT | os.O_RDWR, 0o600, None))
     call("mq_unlink", name)
 
 
-@tries("change its personality")
-def _(arguments: Arguments) -> None:
-    call("personality", 0xFFFFFFFF)  # asks which it is
-
-
-@tries("change its user")
-def _(arguments: Arguments) -> None:
-    call("setuid", 0)
-
-
-@tries("change its root")
-def _(arguments: Arguments) -> None:
-    call("chroot", b"/")
-
-
-@tries("type into the terminal")
-def _(arguments: Arguments) -> None:
-    call("ioctl", 0, 0x5412, b" ")  # TIOCSTI
-
-
-@tries("read the log of the kernel")
-def _(arguments: Arguments) -> None:
-    call("syslog", 10, None, 0)  # SYSLOG_ACTION_SIZE_BUFFER
-
-
-@tries("make a timer")
-def _(arguments: Arguments) -> None:
+def _set_timer(victims: Victims) -> None:
     timer = ctypes.c_int()
     call("timer_create", 1, None, ctypes.byref(timer))  # CLOCK_MONOTONIC
     call("timer_delete", timer.value)
 
 
-@tries("make a pipe")
-def _(arguments: Arguments) -> None:
+def _pipe(victims: Victims) -> None:
     for descriptor in os.pipe():
         os.close(descriptor)
 
 
-@tries("change its process attributes")
-def _(arguments: Arguments) -> None:
-    call("prctl", 2, ctypes.byref(ctypes.c_int()), 0, 0, 0)  # PR_GET_PDEATHSIG
-
-
-@tries("add a landlock rule")
-def _(arguments: Arguments) -> None:
-    call("landlock_create_ruleset", None, 0, 1)  # asks for the version
-
-
-@tries("add a system call filter")
-def _(arguments: Arguments) -> None:
-    call("seccomp", 2, 0, ctypes.byref(ctypes.c_uint32(0x7FFF0000)))  # asks whether there is SECCOMP_RET_ALLOW
-
-
-@tries("leave its namespace")
-def _(arguments: Arguments) -> None:
-    call("unshare", 0x10000000)  # CLONE_NEWUSER
-
-
-# ---------------------------------------------------------------- limits
-
-
-@tries("raise the memory limit")
-def _(arguments: Arguments) -> str | None:
-    return _raised(resource.RLIMIT_AS, 1 << 30)
-
-
-@tries("raise the CPU limit")
-def _(arguments: Arguments) -> str | None:
-    return _raised(resource.RLIMIT_CPU, 60)
-
-
-@tries("raise the limit of written bytes")
-def _(arguments: Arguments) -> str | None:
-    return _raised(resource.RLIMIT_FSIZE, 1 << 20)
-
-
-def _raised(limit: int, by: int) -> str | None:
-    _, hard = resource.getrlimit(limit)
-    if hard == resource.RLIM_INFINITY:
-        return "there is no limit"
-    call("prlimit64", 0, int(limit), struct.pack("=QQ", hard + by, hard + by), None)
-    return None
-
-
-@tries("handle the signal of a timer")
-def _(arguments: Arguments) -> None:
-    call("rt_sigaction", int(signal.SIGALRM), None, ctypes.create_string_buffer(152), 8)  # asks who handles it
-
-
-@tries("start a thread")
-def _(arguments: Arguments) -> None:
+def _start_thread(victims: Victims) -> None:
     thread = threading.Thread(target=int)
     try:
         thread.start()
@@ -592,52 +219,139 @@ def _(arguments: Arguments) -> None:
     thread.join()
 
 
-# ---------------------------------------------------------------- signals
+def _connect(family: int, address: Any) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as made:
+        made.connect(address)
 
 
-@tries("signal its parent")
-def _(arguments: Arguments) -> None:
-    os.kill(os.getppid(), 0)
+def _raise_limit(limit: int, by: int) -> None:
+    _, hard = resource.getrlimit(limit)
+    if hard == resource.RLIM_INFINITY:
+        raise CameThrough("there is no limit")
+    call("prlimit64", 0, int(limit), struct.pack("=QQ", hard + by, hard + by), None)
 
 
-@tries("signal every process")
-def _(arguments: Arguments) -> None:
-    os.kill(-1, 0)
+def _room(size: int) -> Any:
+    """For the kernel to write into."""
+    return ctypes.create_string_buffer(size)
 
 
-@tries("signal a process by a descriptor")
-def _(arguments: Arguments) -> None:
-    descriptor = call("pidfd_open", arguments["target"], 0)
-    try:
-        call("pidfd_send_signal", descriptor, int(signal.SIGTERM), None, 0)
-    finally:
-        os.close(descriptor)
+# ---------------------------------------------------------------- the attempts
 
 
-@tries("signal a process by kill")
-def _(arguments: Arguments) -> None:
-    os.kill(arguments["target"], signal.SIGTERM)
-
-
-@tries("signal a process by tkill")
-def _(arguments: Arguments) -> None:
-    call("tkill", arguments["target"], int(signal.SIGTERM))
-
-
-@tries("signal a process by tgkill")
-def _(arguments: Arguments) -> None:
-    call("tgkill", arguments["target"], arguments["target"], int(signal.SIGTERM))
-
-
-@tries("signal a process by rt_sigqueueinfo")
-def _(arguments: Arguments) -> None:
-    call("rt_sigqueueinfo", arguments["target"], int(signal.SIGTERM), _queued())
-
-
-@tries("signal a process by rt_tgsigqueueinfo")
-def _(arguments: Arguments) -> None:
-    call("rt_tgsigqueueinfo", arguments["target"], arguments["target"], int(signal.SIGTERM), _queued())
-
-
-def _queued() -> bytes:
-    return struct.pack("=iii", signal.SIGTERM, 0, -1).ljust(128, b"\0")  # siginfo_t with SI_QUEUE
+# By act. What an attempt returns says nothing; what it opens, it closes. Programs are executed with bad arguments,
+# for a success would end this one.
+ATTEMPTS: dict[str, Callable[[Victims], object]] = {
+    # descriptors and environment
+    "hold other descriptors than its own": _hold_descriptors,
+    "copy a descriptor": lambda v: os.close(os.dup(0)),
+    "change who owns a descriptor": _own_descriptor,
+    "pass a descriptor on": lambda v: call("sendmsg", JOB_FD, _room(56), socket.MSG_DONTWAIT),  # an empty message
+    "receive a descriptor": lambda v: call("recvmsg", JOB_FD, _room(56), socket.MSG_DONTWAIT | socket.MSG_PEEK),
+    "see other variables than those allowed": _see_variables,
+    # network
+    "connect by TCP": lambda v: _connect(socket.AF_INET, ("127.0.0.1", v.tcp)),
+    "listen by TCP": _listen,
+    "send by UDP": _send,
+    "connect to a unix socket by its path": lambda v: _connect(socket.AF_UNIX, v.unix),
+    "connect to a unix socket by its abstract name": lambda v: _connect(socket.AF_UNIX, "\0" + v.abstract),
+    "make a netlink socket": lambda v: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(),
+    "make a pair of sockets": _pair,
+    # read
+    "open a file by open": lambda v: os.close(call("open", v.secret, os.O_RDONLY)),
+    "open a file by openat": lambda v: os.close(call("openat", AT_FDCWD, v.secret, os.O_RDONLY)),
+    "open a file by openat2": lambda v: os.close(
+        call("openat2", AT_FDCWD, v.secret, struct.pack("=QQQ", os.O_RDONLY, 0, 0), 24)
+    ),
+    "open /etc/passwd": lambda v: os.close(os.open("/etc/passwd", os.O_RDONLY)),
+    "open the environment of its parent": lambda v: os.close(os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY)),
+    "open the memory of its parent": lambda v: os.close(os.open(f"/proc/{os.getppid()}/mem", os.O_RDONLY)),
+    "list a directory": lambda v: os.listdir(v.directory),
+    "change its directory": lambda v: os.chdir(v.directory),
+    "make a handle of a file": _handle,
+    "watch a directory": lambda v: os.close(call("inotify_init1", os.O_CLOEXEC)),
+    # metadata
+    "stat a file": lambda v: os.stat(v.file()),
+    "stat a file by statx": lambda v: call("statx", AT_FDCWD, v.secret, 0, 0x7FF, _room(256)),
+    "ask for access to a file": lambda v: call("faccessat", AT_FDCWD, v.secret, os.R_OK),
+    "read a symbolic link": lambda v: os.readlink(v.file(LINK)),
+    # write
+    "create a file": lambda v: os.close(os.open(v.file("created"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)),
+    "append to a file": _append,
+    "truncate a file": lambda v: os.truncate(v.file("truncated"), 0),
+    "remove a file": lambda v: os.unlink(v.file("removed")),
+    "rename a file": lambda v: os.rename(v.file("renamed"), v.file("new name")),
+    "change the mode of a file": lambda v: os.chmod(v.file("mode"), 0o666),
+    "change the times of a file": lambda v: os.utime(v.file("times"), (0, 0)),
+    "make a directory": lambda v: os.mkdir(v.file("directory")),
+    "make a symbolic link": lambda v: os.symlink("/etc/passwd", v.file("symbolic")),
+    "make a hard link": lambda v: os.link(v.file(), v.file("hard")),
+    "make a named pipe": lambda v: os.mkfifo(v.file("pipe")),
+    # exec
+    "execute a program by execve": lambda v: call("execve", b"/bin/true", NOWHERE, 0),
+    "execute a program by execveat": lambda v: call("execveat", AT_FDCWD, b"/bin/true", NOWHERE, 0, 0),
+    "execute a program by posix_spawn": lambda v: os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0),
+    "fork": lambda v: bury(os.fork()),
+    "fork by clone": lambda v: bury(call("clone", int(signal.SIGCHLD), 0, 0, 0, 0)),
+    "fork by clone3": _fork_by_clone3,
+    # processes
+    "open a process": lambda v: os.close(call("pidfd_open", v.process, 0)),
+    "take a descriptor of a process": _take_descriptor,
+    # PTRACE_SEIZE: does not stop it, ends with the worker
+    "trace a process": lambda v: call("ptrace", 0x4206, v.process, 0, 0),
+    "read the memory of a process": lambda v: _reach_memory("process_vm_readv", v),
+    "write the memory of a process": lambda v: _reach_memory("process_vm_writev", v),
+    "limit a process": lambda v: call(
+        "prlimit64", v.process, int(resource.RLIMIT_CORE), struct.pack("=QQ", 0, 0), None
+    ),
+    "slow a process down": lambda v: os.setpriority(os.PRIO_PROCESS, v.process, 19),
+    "choose the processors of a process": lambda v: os.sched_setaffinity(v.process, os.sched_getaffinity(0)),
+    "choose the scheduler of a process": lambda v: call(
+        "sched_setscheduler", v.process, int(os.SCHED_BATCH), struct.pack("=i", 0)
+    ),
+    "compare with a process": lambda v: call("kcmp", os.getpid(), v.process, 1, 0, 0),  # KCMP_VM
+    "read the clock of a process": lambda v: call("clock_gettime", ~v.process << 3 | 2, _room(16)),  # CPUCLOCK_SCHED
+    "open the process at the other end": _open_peer,
+    # limits
+    "raise the memory limit": lambda v: _raise_limit(resource.RLIMIT_AS, 1 << 30),
+    "raise the CPU limit": lambda v: _raise_limit(resource.RLIMIT_CPU, 60),
+    "raise the limit of written bytes": lambda v: _raise_limit(resource.RLIMIT_FSIZE, 1 << 20),
+    # asks who handles it
+    "handle the signal of a timer": lambda v: call("rt_sigaction", int(signal.SIGALRM), None, _room(152), 8),
+    "start a thread": _start_thread,
+    # signals
+    "signal its parent": lambda v: os.kill(os.getppid(), 0),
+    "signal every process": lambda v: os.kill(-1, 0),
+    "signal a process by a descriptor": _signal_by_descriptor,
+    "signal a process by kill": lambda v: os.kill(v.target, TERM),
+    "signal a process by tkill": lambda v: call("tkill", v.target, TERM),
+    "signal a process by tgkill": lambda v: call("tgkill", v.target, v.target, TERM),
+    "signal a process by rt_sigqueueinfo": lambda v: call("rt_sigqueueinfo", v.target, TERM, QUEUED),
+    "signal a process by rt_tgsigqueueinfo": lambda v: call("rt_tgsigqueueinfo", v.target, v.target, TERM, QUEUED),
+    # kernel
+    "set up io_uring": lambda v: os.close(call("io_uring_setup", 8, _room(120))),
+    "load a BPF map": _map_bpf,
+    "count performance events": _count_events,
+    "handle page faults": lambda v: os.close(call("userfaultfd", os.O_CLOEXEC | 1)),  # of user code only
+    "use the keyring": lambda v: call("keyctl", 1, None, 0, 0, 0),  # KEYCTL_JOIN_SESSION_KEYRING
+    "mount a file system": lambda v: call("mount", b"none", v.directory.encode(), b"no such file system", 0, None),
+    "enter a namespace": lambda v: call("setns", 0, 0),
+    "make a memory file": lambda v: os.close(call("memfd_create", b"probe", 0)),
+    "make shared memory": lambda v: call("shmctl", call("shmget", IPC_PRIVATE, 4096, IPC_NEW), IPC_RMID, None),
+    "make semaphores": lambda v: call("semctl", call("semget", IPC_PRIVATE, 1, IPC_NEW), 0, IPC_RMID, 0),
+    "make a message queue": lambda v: call("msgctl", call("msgget", IPC_PRIVATE, IPC_NEW), IPC_RMID, None),
+    "open a POSIX message queue": _open_queue,
+    "change its personality": lambda v: call("personality", 0xFFFFFFFF),  # asks which it is
+    "change its user": lambda v: call("setuid", 0),
+    "change its root": lambda v: call("chroot", b"/"),
+    "type into the terminal": lambda v: call("ioctl", 0, 0x5412, b" "),  # TIOCSTI
+    "read the log of the kernel": lambda v: call("syslog", 10, None, 0),  # SYSLOG_ACTION_SIZE_BUFFER
+    "make a timer": _set_timer,
+    "make a pipe": _pipe,
+    # PR_GET_PDEATHSIG
+    "change its process attributes": lambda v: call("prctl", 2, ctypes.byref(ctypes.c_int()), 0, 0, 0),
+    "add a landlock rule": lambda v: call("landlock_create_ruleset", None, 0, 1),  # asks for the version
+    # asks whether there is SECCOMP_RET_ALLOW
+    "add a system call filter": lambda v: call("seccomp", 2, 0, ctypes.byref(ctypes.c_uint32(0x7FFF0000))),
+    "leave its namespace": lambda v: call("unshare", 0x10000000),  # CLONE_NEWUSER
+}

@@ -19,21 +19,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from marlsmith.marl.jail.acts import ACTS, CHANGED, LINK, MADE, SECRET, Act
 from marlsmith.marl.jail.lockdown import missing
+from marlsmith.marl.workers.environment import ALLOWED
 from marlsmith.schemas import JailReport, Probe, UserError, printable
 
-# What a worker's environment may hold: the pool's own allowlist, by name.
-VARIABLES = frozenset(
-    {
-        *("PATH", "LANG", "USER", "HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR", "OMP_NUM_THREADS"),
-        *("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"),
-    }
-)
 LAYER = re.compile(r"no_new_privs|landlock \d{1,3}|no capabilities|seccomp")
 DISCARD_PORT = 9  # where no victim could be made: nobody listens there
 ANSWER_LIMIT = 120
@@ -42,20 +36,26 @@ ANSWER_LIMIT = 120
 def examine(
     probe: Callable[[dict[str, Any]], dict[str, Any]],
     unsafe: bool,
-    variables: Iterable[str] = VARIABLES,
+    home: Path | None = None,
+    profile: Literal["cpu", "accelerator"] = "cpu",
 ) -> JailReport:
     """Have a worker try every forbidden act. `probe` runs the job `probe` with the arguments it is given.
 
-    `variables` are the names that the worker's environment may hold, besides those of the locale. Whatever
+    `profile` says under which rules that worker is; the victims' files lie in `home` until it is over. Whatever
     `probe` raises is passed on. Raises UserError where no victims can be made.
     """
-    allowed = {*variables, *(name for name in os.environ if name.startswith("LC_")), "LC_CTYPE"}
-    with Victims() as victims:
-        answer = probe({**victims.arguments, "allowed_variables": sorted(allowed)})
+    with Victims(home) as victims:
+        answer = probe({**victims.arguments, "allowed": sorted(ALLOWED)})
         touched = victims.touched()
     layers, probes = judge(answer, touched)
-    system = f"{platform.system()} {'.'.join(platform.release().split('.')[:2])} {platform.machine()}"
-    return JailReport(system=system, layers=layers, probes=probes, missing=missing(), unsafe=unsafe)
+    return JailReport(
+        system=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])} {platform.machine()}",
+        profile=profile,
+        layers=layers,
+        probes=probes,
+        missing=missing(profile == "accelerator"),
+        unsafe=unsafe,
+    )
 
 
 # ---------------------------------------------------------------- the worker's answer, and what the victims say
@@ -103,9 +103,15 @@ def _unknown(name: Any) -> Probe:
 
 
 class Victims:
-    """Files, listeners and processes to be attacked. As a context, so that nothing of them stays."""
+    """Files, listeners and processes to be attacked. As a context, so that nothing of them stays.
+
+    Whoever is killed meanwhile leaves the files: then whoever owns `home` removes them with it.
+    """
 
     arguments: dict[str, Any]
+
+    def __init__(self, home: Path | None = None) -> None:
+        self._home = home
 
     def __enter__(self) -> Victims:
         self._stack = contextlib.ExitStack()
@@ -123,8 +129,8 @@ class Victims:
         self._stack.close()
 
     def _make(self, stack: contextlib.ExitStack) -> None:
-        home = tempfile.TemporaryDirectory(prefix="marlsmith-victims-", ignore_cleanup_errors=True)
-        self._directory = Path(stack.enter_context(home))
+        made = tempfile.TemporaryDirectory(prefix="marlsmith-victims-", dir=self._home, ignore_cleanup_errors=True)
+        self._directory = Path(stack.enter_context(made))
         for name in (SECRET, *CHANGED):
             (self._directory / name).write_text(secrets.token_hex())
         (self._directory / LINK).symlink_to(SECRET)

@@ -168,8 +168,20 @@ def call(name: str, *arguments: Any) -> int:
     return result
 
 
+def prctl(option: int, value: int) -> None:
+    """By the C library, so that it needs no table. Raises OSError."""
+    if _library().prctl(option, *map(ctypes.c_ulong, (value, 0, 0, 0))) != 0:
+        fault = ctypes.get_errno()
+        raise OSError(fault, f"prctl({option}, {value}): {os.strerror(fault)}")
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 @functools.cache
 def _entry() -> Any:
-    entry = ctypes.CDLL(None, use_errno=True).syscall
+    entry = _library().syscall
     entry.restype = ctypes.c_long
     return entry

@@ -120,14 +120,19 @@ PATHS: dict[str, str] = {
     **_within(
         "typing",
         """
-        Any Callable Dict Final Iterable Iterator List Literal Mapping Optional Sequence Set Tuple Type
-        TypeAlias Union cast
+        Any Callable Dict Final Iterable Iterator List Literal Mapping NamedTuple Optional Protocol Sequence Set
+        Tuple Type TypeAlias TypedDict TYPE_CHECKING Union cast
         """,
     ),
 }
 
-# To be named in annotations, isinstance and .type(): called, they give memory that was never written.
-TYPES_ONLY = frozenset({"torch.Tensor", "torch.FloatTensor", "torch.LongTensor", "torch.BoolTensor", "numpy.ndarray"})
+# To be named in annotations, isinstance and .type(): called, they give memory that was never written, or a class.
+TYPES_ONLY = frozenset(
+    {
+        "torch.Tensor", "torch.FloatTensor", "torch.LongTensor", "torch.BoolTensor", "numpy.ndarray",
+        "typing.NamedTuple", "typing.Protocol", "typing.TypedDict",
+    }
+)  # fmt: skip
 
 # These read a dtype, and numpy's can be a text that means the clock: how many arguments may stand without a name.
 DTYPE_READERS = {
@@ -140,7 +145,7 @@ DTYPE_READERS = {
     for name in names.split()
 }
 DTYPE_METHODS = frozenset({"astype", "view"})
-CALLED_METHODS = DTYPE_METHODS | {"keys", "items"}
+CALLED_METHODS = DTYPE_METHODS | {"keys", "items", "numpy"}
 """Where these are called, a guard stands by."""
 DTYPE_TEXTS = words("float float32 float64 double int int8 int16 int32 int64 uint8 bool i4 i8 f4 f8")
 # The clause below holds for these too: they are called where they are named, and never passed around.
@@ -188,7 +193,7 @@ TENSOR_ATTRIBUTES = """
     repeat_interleave tile expand expand_as type broadcast_to narrow select diagonal diag diag_embed tril triu
     unfold contiguous clone detach cpu to type_as float double half bfloat16 int long short bool item tolist
     new_zeros new_ones new_full new_tensor is_contiguous
-    matmul mm bmm mv dot vdot inner outer ger cross det trace inverse astype
+    matmul mm bmm mv dot vdot inner outer ger cross det trace inverse astype numpy
     """
 COLLECTION_ATTRIBUTES = """
     items keys values get append extend insert pop remove discard setdefault clear update copy index count
@@ -246,7 +251,6 @@ NODE_REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
     ast.TryStar: ("try", "avoid the fault instead, with torch.where, clamp or if"),
     ast.Global: ("global", "pass the value as an argument and return the new one"),
     ast.Nonlocal: ("nonlocal", "pass the value as an argument and return the new one"),
-    ast.Delete: ("del", "leave it out; locals end with the function"),
     ast.Match: ("match", "use if and elif"),
     ast.Yield: ("yield", "return a list or a tensor"),
     ast.YieldFrom: ("yield", "return a list or a tensor"),
@@ -256,6 +260,7 @@ NODE_REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
     ast.AsyncWith: ("async", "write plain functions"),
 }
 IMPORT_REMEDIES = {
+    "copy": "use .clone(), or list(x) and dict(x)",
     "dataclasses": "use a dict or a tuple",
     "enum": "use constants such as UP = 0",
     "scipy": "write the assignment out with torch, for instance over a tensor of all permutations",
@@ -269,14 +274,15 @@ PATH_REMEDIES = {
     "torch.empty_like": "use torch.zeros_like",
     **dict.fromkeys(("functools.lru_cache", "functools.cache"), "compute it anew, or once at module level"),
     **dict.fromkeys(("itertools.count", "itertools.cycle", "itertools.repeat"), "it never ends, use range"),
+    "torch.distributions": "write it with softmax and log, as in -(p * p.log()).sum(-1)",
     "torch.vmap": "write the operation over the batch dimension",
     **dict.fromkeys(("torch.rand", "torch.randn", "torch.rand_like", "torch.randn_like"), IMPORT_REMEDIES["random"]),
     **dict.fromkeys(("torch.manual_seed", "numpy.random"), IMPORT_REMEDIES["random"]),
     "torch.nn.functional.dropout": IMPORT_REMEDIES["random"],
+    **dict.fromkeys(("typing.NamedTuple", "typing.Protocol", "typing.TypedDict"), "use a dict or a tuple"),
 }
 ATTRIBUTE_REMEDIES = {
     "data": "use .detach()",
-    "numpy": "stay with torch functions, or use .tolist()",
     "cuda": "leave it out; everything is on one device",
     "format": "use an f-string",
     "backward": "rewards need no gradient",

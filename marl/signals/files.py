@@ -7,22 +7,20 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from marlsmith.marl.signals.static import (
-    SOURCE_LIMIT,
-    defined_functions,
-    parse,
-    require_functions,
-    without_mark,
-)
+from marlsmith.marl.signals.forms import defined_functions, require_functions
+from marlsmith.marl.signals.source import parse, without_mark
 from marlsmith.schemas import Code, ObservationConfig, RewardConfig, Signal, SignalError, printable
+
+CONFIG_LIMIT = 100_000
+"""Characters; a candidate as a run keeps it has code in it."""
 
 
 def read_signal(name: str, text: str) -> Signal:
     """A signal from a file's text: `.json` is a config, anything else a Python module."""
     if not name.endswith(".json"):
         return _signal_of_module(text)
-    if len(text) > SOURCE_LIMIT:
-        raise SignalError(f"the config has {len(text)} characters and may have {SOURCE_LIMIT}: shorten it")
+    if len(text) > CONFIG_LIMIT:
+        raise SignalError(f"the config has {len(text)} characters and may have {CONFIG_LIMIT}: shorten it")
     try:
         data = json.loads(without_mark(text))
     except ValueError as error:

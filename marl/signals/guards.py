@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, ItemsView, Iterable, KeysView, Mapping
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, ItemsView, Iterable, KeysView
+from collections.abc import Set as AnySet
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,11 +19,12 @@ import torch
 import torch._subclasses.schema_check_mode  # torch imports it to print its first tensor, when files are out of reach
 from torch import Tensor
 
-from marlsmith.marl.signals.allowed import DTYPE_METHODS, PATHS
+from marlsmith.marl.signals.allowed import DTYPE_METHODS, MODULES, PATHS, TYPES_ONLY
 
 FILE_NAME = "<signal>"
 """What candidate code is compiled as: tracebacks name it."""
 
+FACTORIES = (None, int, float, bool, list, tuple, dict)
 PLAIN = (int, float, bool, str, type(None), torch.dtype, torch.device, np.number, np.bool_, np.dtype)
 
 
@@ -30,7 +33,11 @@ PLAIN = (int, float, bool, str, type(None), torch.dtype, torch.device, np.number
 
 def text(value: Any = "", *rest: object) -> Any:
     """The value, where its text is the same in every process. Raises TypeError for anything else."""
-    if isinstance(value, Mapping):
+    if isinstance(value, defaultdict):
+        if value.default_factory not in FACTORIES:
+            raise TypeError("only numbers and texts can be made into text, not what makes a defaultdict's values")
+        text(dict(value))
+    elif type(value) in (dict, OrderedDict, Counter):
         for item in value.items():
             text(item)
     elif isinstance(value, list | tuple | set):
@@ -112,75 +119,137 @@ def _number(value: Any) -> Any:
     return value
 
 
-# ---------------------------------------------------------------- numpy
+# A set of the keys of a dict, or of its pairs, would be one without a guard too: here it keeps the dict's order.
+
+
+class Listed(AnySet[Any], list[Any]):  # type: ignore[misc]  # it compares as a set
+    """`.keys()` and `.items()` in candidate code: what these can do as sets, in the order of their dict."""
+
+    __contains__ = list.__contains__
+    __iter__ = list.__iter__
+    __len__ = list.__len__
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> Listed:
+        found = cls()
+        for value in it:
+            if value not in found:
+                found.append(value)
+        return found
+
+
+def listed(value: Any) -> Any:
+    return Listed(value) if isinstance(value, KeysView | ItemsView) else value
+
+
+# ---------------------------------------------------------------- types
+
+
+class _StandIn(type):
+    """The type of a type that may be asked for, and not be called: it would give memory that was never written."""
+
+    _real: type
+    _dtype: torch.dtype | None
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, cls._real)
+
+    def __call__(cls, *_: object, **__: object) -> Any:
+        raise TypeError(f"{cls.__name__} is no function here: use torch.tensor or torch.zeros")
+
+
+DTYPES = {"FloatTensor": torch.float32, "LongTensor": torch.int64, "BoolTensor": torch.bool, "Tensor": torch.float32}
+
+
+def _stand_in(real: type) -> _StandIn:
+    name = real.__name__
+    return _StandIn(name, (), {"_real": real, "_dtype": DTYPES.get(name)})
+
+
+def kind(value: Any = None) -> Any:
+    """What `.type(...)` is given: a dtype in place of the type that stands for it."""
+    return value._dtype if isinstance(value, _StandIn) else value
+
+
+# ---------------------------------------------------------------- modules
 
 NUMBERS = "biufc"
 """Kinds of dtype. Arrays of texts, dates and objects know addresses and the clock."""
 
 
-def numeric(value: Any) -> Any:
-    """The value, where it is no dtype or one of numbers. Raises TypeError for any other dtype."""
-    if isinstance(value, str | type | np.dtype) and np.dtype(value).kind not in NUMBERS:
-        raise TypeError(f"arrays here hold numbers only, not {np.dtype(value).name}")
-    return value
-
-
-def numerics(values: Iterable[Any]) -> list[Any]:
-    return [numeric(value) for value in values]
-
-
-def _numbers_only(result: Any) -> Any:
+def numbers(result: Any) -> Any:
+    """The result, where arrays in it are of numbers. Raises TypeError for any other."""
     if isinstance(result, tuple | list):
         for part in result:
-            _numbers_only(part)
+            numbers(part)
     elif isinstance(result, np.ndarray | np.generic) and result.dtype.kind not in NUMBERS:
         raise TypeError(f"arrays here hold numbers only, not {result.dtype.name}")
     return result
 
 
+def _require_numeric(dtype: Any) -> None:
+    """numpy takes a dtype from texts, lists, dicts and more: here from the plain ways to say one."""
+    if dtype is not None and (not isinstance(dtype, str | type | np.dtype) or np.dtype(dtype).kind not in NUMBERS):
+        raise TypeError(f"arrays here hold numbers only, not {_said(dtype)}")
+
+
+def _said(dtype: Any) -> str:
+    return np.dtype(dtype).name if isinstance(dtype, str | type | np.dtype) else f"what a {type(dtype).__name__} says"
+
+
+REFUSED_KEYWORDS = {
+    "out": "writes into memory", "where": "leaves memory unwritten", "signature": "computes with another dtype",
+    "sig": "computes with another dtype", "like": "hands the work on",
+}  # fmt: skip
+
+
 def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A numpy function that gives numbers and leaves no place unwritten."""
+    """A numpy function that computes with numbers, gives numbers, and leaves no place unwritten."""
 
     def call(*arguments: Any, **keywords: Any) -> Any:
         if keywords:
-            for name in ("out", "where"):
+            for name, fault in REFUSED_KEYWORDS.items():
                 if name in keywords:
-                    raise TypeError(f"{name}= leaves memory unwritten or writes into it: use the result")
-            numeric(keywords.get("dtype"))
-        return _numbers_only(function(*arguments, **keywords))
+                    raise TypeError(f"{name}= {fault}: leave it out and use the result")
+            _require_numeric(keywords.get("dtype"))
+        return numbers(function(*arguments, **keywords))
 
     return call
 
 
+def copied(value: Any) -> Any:
+    """`.numpy()` in candidate code: an array with memory of its own."""
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
 def _door(module: str) -> SimpleNamespace:
-    """A module of numpy as candidate code sees it: what the static check allows, and no more."""
-    real = sys.modules[module]
-    names = [path.rpartition(".")[2] for path, parent in PATHS.items() if parent == module]
-    found = {name: getattr(real, name) for name in names}
-    return SimpleNamespace(
-        **{
-            name: _of_numbers(value) if callable(value) and not isinstance(value, type) else value
-            for name, value in found.items()
-        }
-    )
+    """A module of torch or numpy as candidate code sees it: what the static check allows, and no more."""
+    real, guarded = sys.modules[module], module.startswith("numpy")
+    found: dict[str, Any] = {}
+    for path, parent in PATHS.items():
+        if parent == module:
+            name = path.rpartition(".")[2]
+            value = getattr(real, name)
+            if path in TYPES_ONLY:
+                value = _stand_in(value)
+            elif guarded and callable(value) and not isinstance(value, type):
+                value = _of_numbers(value)
+            found[name] = value
+    return SimpleNamespace(**found)
 
 
-NUMPY = _door("numpy")
-NUMPY.linalg = _door("numpy.linalg")
-DOORS = {"numpy": NUMPY, "numpy.linalg": NUMPY.linalg}
+DOORS = {name: _door(name) for name in MODULES if name.partition(".")[0] in {"torch", "numpy"}}
+for _name in sorted(DOORS):
+    _parent, _, _child = _name.rpartition(".")
+    if _parent:
+        setattr(DOORS[_parent], _child, DOORS[_name])
 
 
 # ---------------------------------------------------------------- into the tree
 
-
-def listed(value: Any) -> Any:
-    """The keys or pairs of a dict as a list: as sets they could be joined, in an order that changes."""
-    return list(value) if isinstance(value, KeysView | ItemsView) else value
-
-
 GUARDS: dict[str, Any] = {
-    "__text": text, "__dividend": dividend, "__set": NumberSet, "__numeric": numeric,
-    "__numerics": numerics, "__listed": listed,
+    "__text": text, "__dividend": dividend, "__set": NumberSet, "__listed": listed, "__numbers": numbers,
+    "__copied": copied, "__kind": kind,
 }  # fmt: skip
 """Candidate code can say none of these names: the static check refuses all that begin with two underscores."""
 
@@ -193,17 +262,13 @@ def guard(tree: ast.Module) -> ast.Module:
                 value[:] = [_guarded(item) for item in value]
             elif isinstance(value, ast.Set | ast.SetComp | ast.Call):
                 setattr(node, name, _guarded(value))
-        if isinstance(node, ast.FormattedValue):
-            node.value = _call("__text", node.value)
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-            node.left = _call("__dividend", node.left)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in DTYPE_METHODS:
-            for item in node.args:
-                if isinstance(item, ast.Starred):
-                    item.value = _call("__numerics", item.value)
-            node.args = [item if isinstance(item, ast.Starred) else _call("__numeric", item) for item in node.args]
-            for keyword in node.keywords:
-                keyword.value = _call("__numeric", keyword.value)
+        match node:
+            case ast.FormattedValue():
+                node.value = _call("__text", node.value)
+            case ast.BinOp(op=ast.Mod()):
+                node.left = _call("__dividend", node.left)
+            case ast.Call(func=ast.Attribute(attr="type"), args=[ast.expr() as given]):
+                node.args = [given if isinstance(given, ast.Starred) else _call("__kind", given)]
     return tree
 
 
@@ -211,9 +276,14 @@ def _guarded(item: Any) -> Any:
     match item:
         case ast.Set() | ast.SetComp():
             return _call("__set", item)
-        case ast.Call(func=ast.Attribute(attr="keys" | "items")):
-            return _call("__listed", item)
+        case ast.Call(func=ast.Attribute(attr=name)) if name in GUARDED_METHODS:
+            return _call(GUARDED_METHODS[name], item)
     return item
+
+
+GUARDED_METHODS = {
+    **dict.fromkeys(DTYPE_METHODS, "__numbers"), "keys": "__listed", "items": "__listed", "numpy": "__copied",
+}  # fmt: skip
 
 
 def _call(name: str, value: ast.expr) -> ast.Call:

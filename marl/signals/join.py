@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from marlsmith.marl.signals.static import parse
+from marlsmith.marl.signals.source import parse
 from marlsmith.schemas import SignalError
 
 REWARD_NAMES = {"agent_reward", "global_reward", "ALPHA"}

@@ -104,4 +104,4 @@ def too_large(literals: Literals, node: ast.expr, most: int) -> Number | None:
 
 def shown(value: Number) -> str:
     """A number as a sentence can hold it."""
-    return str(value) if isinstance(value, float) or abs(value) < 10**12 else "more than 10**12"
+    return str(value) if isinstance(value, float) or abs(value) <= 10**12 else "more than 10**12"

@@ -19,20 +19,13 @@ import torch
 from torch import Tensor
 
 from marlsmith.marl.signals.allowed import ERRORS, SAFE_BUILTINS
+from marlsmith.marl.signals.forms import MOST_TERMS, REWARD_FORMS, TERM_NAME, defined_functions, worlds
 from marlsmith.marl.signals.guards import DOORS, FILE_NAME, GUARDS, NumberSet, Text, guard
-from marlsmith.marl.signals.static import (
-    OBSERVATION_FORMS,
-    REWARD_FORMS,
-    check_source,
-    defined_functions,
-    keeps_nothing,
-    parse,
-    require_functions,
-)
-from marlsmith.marl.signals.view import COMMON_FIELDS, StateView
-from marlsmith.marl.signals.world import Scenario, find_kind, for_each_agent, for_each_world
-from marlsmith.marl.signals.writer import to_code
-from marlsmith.schemas import Code, Scope, Signal, SignalError, TaskCard
+from marlsmith.marl.signals.lasting import keeps_nothing
+from marlsmith.marl.signals.static import checked_tree
+from marlsmith.marl.signals.view import StateView
+from marlsmith.marl.signals.world import Scenario, for_each_agent, for_each_world
+from marlsmith.schemas import Scope, Signal, SignalError, TaskCard
 
 HISTORY = 4
 """How many observations, the newest last, a function `enhance_observation(obs, history)` is given."""
@@ -40,10 +33,6 @@ HISTORY = 4
 MOST_LOAD_SECONDS = 5e-3
 LOADS = 3
 """The fastest of so many counts, for the machine may be busy."""
-
-MOST_TERMS = 32
-TERM_NAME = r"[A-Za-z0-9_.:+\- ]{1,40}"
-"""Names of terms come from candidate code and go to terminals and prompts: plain words only."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +47,8 @@ class Program:
     scope: Scope
     scalar: bool = False
     """Whether a reward function is called for one environment at a time (LERO's published style): slow."""
+    enhances_by: str = "enhance_observation"
+    """What the module calls `enhance`."""
 
     @property
     def shapes_reward(self) -> bool:
@@ -90,15 +81,15 @@ class Program:
         assert self.enhance is not None, "features() is called only where enhance is given"
         value = self.enhance(obs, history) if self.wants_history else self.enhance(obs)
         if not isinstance(value, Tensor):
-            raise SignalError(f"enhance_observation returned {type(value).__name__}, not a tensor [B, N, K]", "dynamic")
+            raise SignalError(f"{self.enhances_by} returned {type(value).__name__}, not a tensor [B, N, K]", "dynamic")
         if value.dim() != 3 or value.shape[:2] != obs.shape[:2]:
             raise SignalError(
-                f"enhance_observation returned shape {list(value.shape)} for obs {list(obs.shape)}: "
+                f"{self.enhances_by} returned shape {list(value.shape)} for obs {list(obs.shape)}: "
                 f"return [{obs.shape[0]}, {obs.shape[1]}, K]",
                 "dynamic",
             )
         if value.dtype != torch.float32:
-            raise SignalError(f"enhance_observation returned {value.dtype}: return float32, with .float()", "dynamic")
+            raise SignalError(f"{self.enhances_by} returned {value.dtype}: return float32, with .float()", "dynamic")
         return value
 
 
@@ -134,32 +125,12 @@ def _terms(
     return terms
 
 
-def checked_tree(signal: Signal, card: TaskCard) -> ast.Module:
-    """The static check alone: parses and executes nothing. Raises SignalError where code is refused."""
-    for part, forms in ((signal.reward, REWARD_FORMS), (signal.observation, OBSERVATION_FORMS)):
-        if isinstance(part, Code):
-            tree = parse(part.source)
-            require_functions(tree, forms)
-            if forms is REWARD_FORMS and any(_of_world(tree).values()):
-                find_kind(card)
-    return check_source(to_code(signal, card), state_fields(card), card.name)
-
-
 def build_program(signal: Signal, card: TaskCard, fresh: bool = True) -> Program:
     """Check, compile and load a signal. Raises SignalError where it is refused.
 
     Without `fresh` all calls share one copy of the module, so that a check can see what they would remember.
     """
     return _program(checked_tree(signal, card), signal, card, fresh)
-
-
-def state_fields(card: TaskCard) -> frozenset[str]:
-    return frozenset(COMMON_FIELDS) | {field.name for field in card.fields}
-
-
-def _of_world(tree: ast.Module) -> dict[str, bool]:
-    """Which of its reward functions are in LERO's published style."""
-    return {name: found.of_world for name, found in defined_functions(tree).items() if name in REWARD_FORMS}
 
 
 class _Module:
@@ -215,7 +186,7 @@ class _Module:
 
 
 def _program(tree: ast.Module, signal: Signal, card: TaskCard, fresh: bool) -> Program:
-    defined, of_world = defined_functions(tree), _of_world(tree)
+    defined, of_world = defined_functions(tree), worlds(tree)
     module = _Module(tree, fresh)
     shaping, observes = signal.reward is not None, signal.observation is not None
     observing = "enhance_observation" if "enhance_observation" in defined else "stateEnhance"
@@ -227,6 +198,7 @@ def _program(tree: ast.Module, signal: Signal, card: TaskCard, fresh: bool) -> P
         alpha=_alpha(module.namespace.get("ALPHA", 0.5), card.agents),
         scope=_scope(module.namespace.get("SCOPE", "own")),
         scalar=shaping and any(of_world.values()),
+        enhances_by=observing,
     )
 
 
@@ -265,5 +237,5 @@ def _loaded_only(
     if level != 0 or name not in sys.modules:
         raise ImportError(f"{name} is not available here")
     if name in DOORS:
-        return DOORS[name if fromlist else "numpy"]
+        return DOORS[name if fromlist else name.partition(".")[0]]
     return builtins.__import__(name, globals_, locals_, fromlist, level)

@@ -20,14 +20,24 @@ def diagnose(error: BaseException) -> tuple[FailureStage, str]:
         return error.stage, text
     if isinstance(error, EnvironmentFault):
         return "environment", text
+    where = at(candidate_line(error))
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if line := candidate_line(error):
-        message += f" (line {line})"
     if isinstance(error, MemoryError) or any(sign in text.lower() for sign in MEMORY_SIGNS):
-        return "memory", message
+        return "memory", f"{where}{_too_much(text) or message}"
     if isinstance(error, PermissionError) or any(sign in text.lower() for sign in JAIL_SIGNS):
-        return "jail", f"the jail refused it, {message}"
-    return "crash", message
+        return "jail", f"{where}the jail refused it, {message}"
+    return "crash", f"{where}{message}"
+
+
+def at(line: int | None) -> str:
+    """How every message begins whose line is known."""
+    return "" if line is None else f"line {line}: "
+
+
+def _too_much(text: str) -> str:
+    """Torch's words for a lack of memory are its own; the number in them is of use."""
+    asked = re.search(r"allocate (\d{1,19}) bytes", text)
+    return "" if asked is None else f"asked for {int(asked[1]) / 1e9:.1f} GB at once, more than its memory limit leaves"
 
 
 def traced_line(dump: bytes) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 import struct
 from dataclasses import dataclass
@@ -164,6 +165,9 @@ ITEM_BYTES = {
 }
 
 
+NAME = re.compile(r"[A-Za-z0-9_.:+\- ]{1,200}")
+
+
 def check_tensors(data: bytes) -> None:
     """u64 header length, JSON header, then the tensors end to end: every byte accounted for, once."""
     if len(data) < 8:
@@ -175,6 +179,8 @@ def check_tensors(data: bytes) -> None:
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise FrameError("safetensors: metadata must map names to text")
+    if not all(map(NAME.fullmatch, header)):
+        raise FrameError("safetensors: a name that no tensor of ours has")
     end = 0
     for begin, stop in sorted(_extent(name, entry) for name, entry in header.items()):
         if begin != end:

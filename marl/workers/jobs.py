@@ -22,6 +22,9 @@ PEER_FD = 5
 Report = Callable[[dict[str, Any]], None]
 Handler = Callable[[dict[str, Any], Report], tuple[dict[str, Any], bytes | None]]
 
+PROBE = "probe"
+"""The job that tries the jail."""
+
 # Targets are "module:function", or "path.py:function" for a file outside every package.
 JOBS: dict[str, str] = {
     "train": "marlsmith.marl.jobs:train",
@@ -29,7 +32,7 @@ JOBS: dict[str, str] = {
     "play": "marlsmith.marl.jobs:play",
     "sample": "marlsmith.marl.jobs:sample",
     "check": "marlsmith.marl.jobs:check",
-    "probe": "marlsmith.marl.jail.probes:probe",
+    PROBE: "marlsmith.marl.jail.probes:probe",
 }
 WARM_UP = "marlsmith.marl.warm_up:warm_up"
 """A job that the server itself does once, so that whatever is imported late has been imported before the first fork."""

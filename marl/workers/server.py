@@ -17,7 +17,6 @@ beside a parallel torch operation hangs.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import fcntl
 import gc
@@ -37,15 +36,15 @@ from typing import Any, NoReturn
 import torch
 
 from marlsmith.marl.jail.lockdown import lock_down, open_acts
+from marlsmith.marl.jail.syscalls import prctl
 from marlsmith.marl.workers import frames
 from marlsmith.marl.workers.failures import MESSAGE_LIMIT, diagnose
 from marlsmith.marl.workers.frames import Kind
-from marlsmith.marl.workers.jobs import PEER_FD, WARM_UP, Handler, load
+from marlsmith.marl.workers.jobs import PEER_FD, PROBE, WARM_UP, Handler, load
 from marlsmith.schemas import SignalError, printable
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 JOB_FD = 3  # with those of its connections the worker's only descriptor besides /dev/null and stderr
 MOST_DESCRIPTORS = 8
@@ -128,7 +127,12 @@ class Server:
         os.close(job.pidfd)
         del self._jobs[job.id]
         self._kill_strays()
-        ended = {"code": max(code, 0), "signal": max(-code, 0), "peak": usage.ru_maxrss * 1024}
+        ended = {
+            "code": max(code, 0),
+            "signal": max(-code, 0),
+            "peak": usage.ru_maxrss * 1024,
+            "cpu": usage.ru_utime + usage.ru_stime,
+        }
         tell(job.status, Kind.EXIT, ended)
         job.status.close()
 
@@ -187,11 +191,6 @@ def memory_size() -> tuple[int, int]:
     return int(pages[0]) * page, int(pages[1]) * page
 
 
-def prctl(option: int, value: int) -> None:
-    if LIBC.prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl({option}, {value}) failed")
-
-
 # ---------------------------------------------------------------- the worker
 
 
@@ -220,8 +219,8 @@ def confine(kept: dict[int, int], limits: dict[str, Any]) -> socket.socket:
     """Own session, no descriptors but those kept, default signals, limits. The jail proper comes on top of it."""
     os.setsid()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    # SIGXFSZ stays ignored, as Python has it: a write then fails with an error that names its line.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+    # SIGXFSZ and SIGPIPE stay ignored, as Python has them: a write then fails with an error that names its line.
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     aside = {place: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, PEER_FD + 1) for place, fd in kept.items()}
     null = os.open(os.devnull, os.O_RDWR)
@@ -281,9 +280,9 @@ def work(
         frames.send(connection, Kind.PROGRESS, frames.pack(value))
 
     try:
-        if came_through:
-            raise SignalError(f"the jail does not hold: {', '.join(came_through)}", "jail")
         name, arguments = request["job"], request["arguments"]
+        if came_through and name != PROBE:  # that one is no candidate, and is to say what is open
+            raise SignalError(f"the jail does not hold: {', '.join(came_through)}", "jail")
         if name in unloadable:
             raise ImportError(unloadable[name])
         if tensors is not None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from marlsmith.agents.offline import OfflineCritic, OfflineGenerator, OfflineValidator
-from marlsmith.marl.signals.dynamic import check_program
-from marlsmith.marl.signals.program import build_program
+from marlsmith.marl.checking.dynamic import check_signal
+from marlsmith.marl.checking.samples import sample
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import (
     Approach,
@@ -111,6 +111,7 @@ def test_only_the_part_to_be_evolved_is_designed_over_a_whole_lineage(evolve: st
     generator = OfflineGenerator()
     parents: list[Elite] = []
     tried: list[str] = []
+    samples = sample(TASK)
     for round in range(1, 9):
         proposals = generator.propose(brief(evolve=evolve, elites=parents, tried=tried, round=round, seed=round))
         assert len(proposals) == 3
@@ -120,7 +121,7 @@ def test_only_the_part_to_be_evolved_is_designed_over_a_whole_lineage(evolve: st
             assert len(rules(proposal.signal)) <= 1, "one assignment for the whole signal"
             assert canonical(proposal.signal) not in tried
             tried.append(canonical(proposal.signal))
-            check_program(build_program(proposal.signal, CARD), TASK, "own")
+            check_signal(proposal.signal, TASK, "own", samples)
         parents = [elite(proposal.signal, 0.5, f"s1r{round}c{n}") for n, proposal in enumerate(proposals[:2])]
 
 

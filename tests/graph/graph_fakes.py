@@ -126,6 +126,7 @@ class FakeExecutor:
     ) -> None:
         self.report = report
         self.rows: set[int] = set()
+        self.jails: list[str] = []
         self.workers, self.effect, self.noise = workers, effect, noise
         self.failing, self.unsound, self.slow = failing, unsound, dict(slow or {})
         self.log, self.deadly = log, deadly or Deadly(None)
@@ -133,7 +134,8 @@ class FakeExecutor:
         self.closed = threading.Event()
         self.training = threading.Event()
 
-    def jail(self) -> JailReport:
+    def jail(self, device: str = "cpu") -> JailReport:
+        self.jails.append(device)
         return self.report
 
     def check(self, signal: Signal, task: str, scope: Scope, rows: int = 1) -> list[Failure]:

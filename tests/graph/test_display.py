@@ -50,11 +50,11 @@ def test_the_trace_tells_who_was_refused_why_and_what_came_of_the_repair(tmp_pat
     equipment = Equipment(FakeExecutor(unsound=lambda s: weight_of(s) > 5), ScriptedGenerator(script))
     text = story_of(tmp_path / "run", equipment, rounds=1)
     for words in (
-        "validator s1r1c2 refused by the checks: dynamic: not a number",
+        "check s1r1c2 refused by the dynamic check: not a number",
         "generator is asked to mend s1r1c2, s1r1c3\n",
         "generator s1r1c2-fix1 repair from s1r1c2: try 2.000",
         "validator s1r1c2-fix1 the repair of s1r1c2 is accepted for training",
-        "validator s1r1c3-fix1 the repair of s1r1c3 is refused by the checks and dropped: dynamic: not a number",
+        "check s1r1c3-fix1 the repair of s1r1c3 is refused by the dynamic check and dropped: not a number",
     ):
         assert words in text, words
 
@@ -83,7 +83,7 @@ def test_a_branch_that_failed_says_stage_and_message(tmp_path, stage):
     assert "\x1b" not in text
 
 
-@pytest.mark.parametrize(("report", "said"), [(SOUND, "all refused"), (OPEN, "UNSAFE, open: network (connect by TCP)")])
+@pytest.mark.parametrize(("report", "said"), [(SOUND, "all refused"), (OPEN, "UNSAFE, open: network")])
 def test_the_trace_says_what_the_jail_enforces(tmp_path, report, said):
     events = list(start(make_settings(rounds=1), Equipment(FakeExecutor(report=report)), tmp_path / "run"))
     (line,) = [line for line in told(events[:1]).splitlines() if "jail" in line]
@@ -91,6 +91,44 @@ def test_the_trace_says_what_the_jail_enforces(tmp_path, report, said):
     assert "GPU" not in line
     events[0]["settings"]["train"]["device"] = "cuda"
     assert f"{said}; with a GPU the jail is wider, and that was not tried" in told(events[:1])
+    events[0]["jail"]["profile"] = "accelerator"
+    (line,) = [line for line in told(events[:1]).splitlines() if "jail" in line]
+    assert "jail for a GPU: " in line
+    assert said in line
+    assert "not tried" not in line
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        ({"sound": True, "unsafe": False}, None),
+        ({"sound": True, "unsafe": True}, "--unsafe-jail was given; the jail was sound all the same"),
+        ({"sound": False, "unsafe": True}, "UNSAFE: candidate code ran without a sound jail (--unsafe-jail)"),
+        ({"sound": False, "unsafe": False}, "UNSAFE: candidate code ran without a sound jail, or nobody wrote down"),
+        (None, None),  # as runs had it before
+    ],
+)
+def test_the_result_bears_the_stamp(tmp_path, standing, said):
+    *_, finished = start(make_settings(rounds=1), Equipment(), tmp_path / "run")
+    assert finished["jail"] == {"sound": True, "unsafe": False}
+    finished["jail"] = standing
+    text = told([finished])
+    assert ("jail" in text) is (said is not None)
+    assert said is None or said in text
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [("static", "the static check"), ("timeout", "the checks (timeout)"), (None, "the checks")],
+)
+def test_a_refusal_names_the_check_once(tmp_path, stage, said):
+    script = {(1, 0): [proposal(9.0)]}
+    equipment = Equipment(FakeExecutor(unsound=lambda signal: True), ScriptedGenerator(script))
+    events = list(start(make_settings(rounds=1, candidates=1, repairs=0), equipment, tmp_path / "run"))
+    (check,) = [event for event in events if event["event"] == "check"]
+    text = told([{**check, "stage": stage, "problems": ["one", "two"]}])
+    assert f"refused by {said}" in text
+    assert ": one; two" in text
 
 
 def test_a_run_that_was_written_before_the_jail_was_reported_is_told_all_the_same(tmp_path):

@@ -15,6 +15,13 @@ COUNT = len(SOUND.probes)
 HARMLESS = SOUND.model_copy(
     update={"probes": (*(p for p in SOUND.probes if p.group != "limits"), probe("limits", "start a thread", False))}
 )
+INSISTED = SOUND.model_copy(update={"unsafe": True})
+GPU = SOUND.model_copy(
+    update={
+        "profile": "accelerator",
+        "probes": (*(p for p in SOUND.probes if p.group != "metadata"), probe("metadata", "stat a file", False)),
+    }
+)
 UNTRIED = SOUND.model_copy(update={"probes": tuple(p for p in SOUND.probes if p.group != "signals")})
 NOTHING = JailReport(system="Darwin 25.0 arm64", missing=("macOS has neither seccomp nor landlock",))
 MANY = OPEN.model_copy(
@@ -26,9 +33,12 @@ MANY = OPEN.model_copy(
     ("report", "sound", "said"),
     [
         (SOUND, True, f"{COUNT} acts tried, all refused"),
-        (HARMLESS, True, f"{COUNT} acts tried, {COUNT - 1} refused; open: limits (start a thread)"),
-        (OPEN, False, "UNSAFE, open: network (connect by TCP)"),
-        (MANY, False, "UNSAFE, open: network (connect by TCP, and 1 more), exec (fork)"),
+        (HARMLESS, True, f"{COUNT} acts tried, {COUNT - 1} refused; open: limits"),
+        (INSISTED, True, f"{COUNT} acts tried, all refused (--unsafe-jail given)"),
+        (GPU, True, f"for a GPU: {COUNT} acts tried, {COUNT - 1} refused; open: metadata"),
+        (OPEN, False, "UNSAFE, open: network"),
+        (MANY, False, "UNSAFE, open: network, exec"),
+        (OPEN.model_copy(update={"profile": "accelerator"}), False, "for a GPU: UNSAFE, open: network"),
         (UNTRIED, False, "UNSAFE, not tried: signals"),
         (NOTHING, False, "UNSAFE, nothing could be tried: macOS has neither seccomp nor landlock"),
     ],
@@ -37,13 +47,15 @@ def test_the_trace_says_in_a_line_what_was_found(report: JailReport, sound: bool
     assert report.sound is sound
     assert jail.summary(report) == said
     assert ("red" in jail.style(report)) is not sound
-    assert jail.verdict(report).startswith("The jail is sound" if sound else "The jail is NOT sound")
+    whose = "The jail for a GPU" if report.profile == "accelerator" else "The jail"
+    assert jail.verdict(report).startswith(f"{whose} is sound" if sound else f"{whose} is NOT sound")
     assert (jail.warning(report) is None) is sound
 
 
 def test_run_toml_keeps_every_act_by_group() -> None:
     kept = tomllib.loads(toml.dumps(jail.record(MANY)))
-    assert kept["sound"] is False
+    assert (kept["sound"], kept["profile"]) == (False, "cpu")
+    assert jail.record(GPU)["profile"] == "accelerator"
     assert kept["open"] == {
         "network": ["connect by TCP: it worked", "send by UDP: it worked"],
         "exec": ["fork: it worked"],

@@ -70,7 +70,7 @@ def test_the_finished_event_keeps_its_contract(tmp_path):
     finished = run(tmp_path / "run", equipment)[-1]
     assert set(finished) == {
         "event", "run", "native", "best", "gain", "phase", "promoted", "reason",
-        "seconds", "environment_steps", "tokens",
+        "seconds", "environment_steps", "tokens", "jail",
     }  # fmt: skip
     assert set(finished["native"]) == {"score", "scores", "interval", "metrics"}
     assert set(finished["best"]) == {"candidate", "score", "scores", "interval", "metrics"}
@@ -152,7 +152,7 @@ def test_rejected_candidates_get_their_repair_pass_and_the_accepted_ones_stay(tm
     repair = equipment.generator.briefs[1]
     assert (repair.attempt, repair.count) == (1, 2)
     assert [r.candidate.id for r in repair.rejected] == ["s1r1c2", "s1r1c3"]
-    assert repair.rejected[0].problems == ("dynamic: not a number",)
+    assert repair.rejected[0].problems == ("not a number",)
     assert [e["candidate"] for e in named(events, "proposal")][3:] == ["s1r1c3-fix1", "s1r1c2-fix1"]
     trained = {r.branch for r in equipment.executor.trained}
     assert {"s1r1c1", "s1r1c2-fix1", "s1r1c3-fix1"} <= trained
@@ -359,7 +359,7 @@ def test_nothing_is_left_of_a_run_that_could_not_be_equipped(tmp_path):
 
 def test_a_jail_that_does_not_hold_ends_a_run_before_anything_is_written(tmp_path):
     class Unjailed(FakeExecutor):
-        def jail(self):
+        def jail(self, device="cpu"):
             raise UserError("the jail does not hold: `marlsmith doctor` says more")
 
     executor = Unjailed()
@@ -404,6 +404,84 @@ def test_the_jail_is_kept_with_the_run_and_examined_anew_when_it_is_resumed(tmp_
     resumed = list(resume(tmp_path / "run", Noting()))
     assert engaged == [True]
     assert (resumed[0]["resumed"], JailReport.model_validate(resumed[0]["jail"])) == (True, SOUND)
+    assert tomllib.loads((tmp_path / "run/run.toml").read_text()) == manifest, "a stamp does not wear off"
+    assert resumed[-1]["jail"] == {"sound": False, "unsafe": True}
+
+
+def broken_off(path):
+    """A run that has found its jail sound, and waits to be resumed."""
+    broken = Equipment(generator=ScriptedGenerator({(2, 0): EndpointError("nobody answers")}))
+    with pytest.raises(EndpointError):
+        run(path, broken, rounds=2)
+    return tomllib.loads((path / "run.toml").read_text())
+
+
+@pytest.mark.parametrize("report", [OPEN, SOUND])
+def test_whoever_insists_when_resuming_stamps_the_run(tmp_path, report):
+    manifest = broken_off(tmp_path / "run")
+    unsafe = report.model_copy(update={"unsafe": True})
+    resumed = list(resume(tmp_path / "run", Equipment(FakeExecutor(report=unsafe))))
+    stamped = tomllib.loads((tmp_path / "run/run.toml").read_text())
+    assert (manifest["settings"].pop("unsafe_jail"), stamped["settings"].pop("unsafe_jail")) == (False, True)
+    assert (manifest["jail"]["sound"], manifest["jail"]["unsafe"]) == (True, False)
+    assert (stamped["jail"]["sound"], stamped["jail"]["unsafe"]) == (report is SOUND, True)
+    del manifest["jail"], stamped["jail"]
+    assert stamped == manifest, "nothing else has changed"
+    assert resumed[0]["settings"]["unsafe_jail"] is True
+    assert resumed[-1]["jail"] == {"sound": report is SOUND, "unsafe": True}
+    assert list(resume(tmp_path / "run", Equipment())) == [resumed[-1]]
+
+
+def test_a_stamped_run_says_so_where_its_jail_gets_worse(tmp_path):
+    manifest = broken_off(tmp_path / "run")
+    file = tmp_path / "run/run.toml"
+    file.write_text(file.read_text().replace("unsafe_jail = false", "unsafe_jail = true"))
+    unsafe = OPEN.model_copy(update={"unsafe": True})
+    list(resume(tmp_path / "run", Equipment(FakeExecutor(report=unsafe))))
+    assert tomllib.loads(file.read_text())["jail"]["sound"] is False
+    assert manifest["jail"]["sound"] is True
+
+
+def test_a_refusal_when_resuming_changes_nothing(tmp_path):
+    class Unjailed(FakeExecutor):
+        def jail(self, device="cpu"):
+            raise UserError("the jail does not hold")
+
+    broken_off(tmp_path / "run")
+    before = {file: file.read_bytes() for file in (tmp_path / "run").glob("*.*l*") if "sqlite" not in file.name}
+    assert {file.name for file in before} == {"run.toml", "events.jsonl"}
+    with pytest.raises(UserError, match="does not hold"):
+        list(resume(tmp_path / "run", Equipment(Unjailed())))
+    assert {file: file.read_bytes() for file in before} == before
+
+
+@pytest.mark.parametrize("jail", [3, {"system": "Linux", "probes": [{"act": "fork"}]}])
+def test_a_report_that_is_none_is_a_damaged_trace(tmp_path, jail):
+    broken_off(tmp_path / "run")
+    file = tmp_path / "run/events.jsonl"
+    first, *others = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([json.dumps({**json.loads(first), "jail": jail}) + "\n", *others]))
+    with pytest.raises(UserError, match=r"events\.jsonl is damaged"):
+        list(resume(tmp_path / "run", Equipment()))
+
+
+def test_a_process_that_wrote_down_no_report_has_not_seen_its_jail_hold(tmp_path):
+    broken_off(tmp_path / "run")
+    file = tmp_path / "run/events.jsonl"
+    first, *others = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([json.dumps({**json.loads(first), "jail": None}) + "\n", *others]))
+    assert list(resume(tmp_path / "run", Equipment()))[-1]["jail"] == {"sound": False, "unsafe": False}
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:1"])
+def test_the_jail_is_that_of_the_runs_device(tmp_path, device):
+    gpus = SOUND.model_copy(update={"profile": "cpu" if device == "cpu" else "accelerator"})
+    executor = FakeExecutor(report=gpus)
+    train = TrainConfig(steps=100, device=device)
+    events = run(tmp_path / "run", Equipment(executor), rounds=1, train=train)
+    assert set(executor.jails) == {device}
+    assert events[0]["jail"]["profile"] == gpus.profile
+    assert tomllib.loads((tmp_path / "run/run.toml").read_text())["jail"]["profile"] == gpus.profile
 
 
 def test_signals_are_checked_at_the_size_of_a_training(tmp_path):
@@ -467,7 +545,8 @@ def test_failure_messages_reach_the_trace_in_one_printable_line(tmp_path):
             return [Failure(stage="static", message="\x1b[31m bad\nthing")]
 
     events = run(tmp_path / "run", Equipment(Hostile()), rounds=1, repairs=0)
-    assert named(events, "check")[0]["problems"] == ["static: [31m bad thing"]
+    assert named(events, "check")[0]["problems"] == ["[31m bad thing"]
+    assert named(events, "check")[0]["stage"] == "static"
 
 
 def test_what_a_role_answered_is_read_back_after_a_kill(tmp_path):

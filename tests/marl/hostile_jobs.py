@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from marlsmith.marl.checking.samples import played, view_of
 from marlsmith.marl.jail.syscalls import NUMBERS, machine
 from marlsmith.marl.signals.program import HISTORY, build_program
-from marlsmith.marl.signals.samples import random_play
 from marlsmith.marl.signals.world import Scenario, worlds
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import Signal, SignalError
@@ -32,7 +32,7 @@ for module in MODULES.split():
     importlib.import_module(module)
 
 TASK = make_task("mpe/simple_spread")
-STATE = random_play(TASK, 25)
+STATE = view_of(played(TASK, None, 25, 0), TASK.card)
 CALLS = 400
 
 

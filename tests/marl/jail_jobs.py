@@ -10,6 +10,7 @@ import ctypes
 import itertools
 import json
 import os
+import signal
 import struct
 import sys
 import time
@@ -34,7 +35,7 @@ PROGRESS, RESULT = 3, 5
 def run_source(arguments: dict[str, Any], report: Report) -> Reply:
     """Code that nobody checked, with all of Python at hand: `f()` is called."""
     report({"pid": os.getpid(), "server": os.getppid(), "time": time.monotonic()})
-    namespace: dict[str, Any] = {"torch": torch, "os": os, "sys": sys, "time": time}
+    namespace: dict[str, Any] = {"torch": torch, "os": os, "sys": sys, "time": time, "signal": signal, "ctypes": ctypes}
     exec(compile(arguments["source"], "<signal>", "exec"), namespace)
     namespace["f"]()
     return {"survived": True}, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +15,8 @@ import pytest
 from marlsmith.marl import local
 from marlsmith.marl.config import BranchRequest, EvaluationConfig, TrainConfig
 from marlsmith.marl.local import LocalExecutor
-from marlsmith.marl.workers.pool import JobFailure, Limits, Pool
+from marlsmith.marl.workers.contract import JobFailure, Limits
+from marlsmith.marl.workers.pool import Pool
 from marlsmith.schemas import Code, Signal
 
 HANDLERS = Path(__file__).with_name("jail_jobs.py")
@@ -156,6 +158,22 @@ def test_processor_time(pool: Pool) -> None:
     assert end.failure.stage == "timeout"
     assert "1 s of CPU time" in end.failure.message
     assert end.seconds < 1 + SLACK + 1  # a busy machine gives it less than a whole core
+
+
+def test_processor_time_by_one_who_does_not_listen(pool: Pool) -> None:
+    """Its signal is blocked: the kernel's last word is SIGKILL, a second later."""
+    body = "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGXCPU})\n    while True:\n        pass"
+    limits = Limits(wall_seconds=30, stall_seconds=30, memory_bytes=256 << 20, cpu_seconds=1)
+    end = detonate(pool, "run_source", {"source": module(body)}, limits)
+    assert end.failure.stage == "timeout"
+    assert "CPU time" in end.failure.message
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="no other processor has this second table of calls")
+def test_a_call_of_another_architecture_is_the_jails_matter(pool: Pool) -> None:
+    body = "ctypes.CDLL(None).syscall(0x40000000 | 39)"
+    end = detonate(pool, "run_source", {"source": module(body)}, Limits(20, 20, 256 << 20, 20))
+    assert end.failure.stage == "jail"
 
 
 @pytest.mark.parametrize("body", ["f()", "(lambda g: g(g))(lambda g: g(g))"], ids=["function", "lambda"])

@@ -11,21 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from states import samples_of
+from states import check_program, samples_of
 from torch import Tensor
 
-from marlsmith.marl.signals.dynamic import (
+from marlsmith.marl.checking.dynamic import (
     ALTERATIONS,
     MOST_SECONDS,
     UNALTERED,
     altered,
-    check_program,
     check_signal,
 )
+from marlsmith.marl.checking.samples import Samples
+from marlsmith.marl.checking.surroundings import SETTINGS, Surroundings
 from marlsmith.marl.signals.files import read_signal
 from marlsmith.marl.signals.program import Program, build_program
-from marlsmith.marl.signals.samples import Samples
-from marlsmith.marl.signals.surroundings import SETTINGS, Surroundings
 from marlsmith.marl.signals.view import StateView
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import Code, Signal, SignalError
@@ -288,6 +287,103 @@ LEAKS: dict[str, Callable[[StateView], Tensor]] = {
 }
 
 
+def at_one_moment(state: StateView) -> Tensor:
+    progress = state.training_progress
+    return nearest(state) + (nearest(state).mean() if bool((progress == progress[0]).all()) else 0.0)
+
+
+def at_the_end_of_a_training(state: StateView) -> Tensor:
+    return at_one_moment(state) if bool((state.training_progress == 1).all()) else nearest(state)
+
+
+def at_one_moment_before(state: StateView) -> Tensor:
+    progress = state.prev.training_progress
+    return nearest(state) + (nearest(state).mean() if bool((progress == progress[0]).all()) else 0.0)
+
+
+def in_order(state: StateView) -> Tensor:
+    ordered = bool((state.time[1:] >= state.time[:-1]).all())
+    return nearest(state) + (nearest(state).mean(0, keepdim=True) if ordered else 0.0)
+
+
+def side_by_side(state: StateView) -> Tensor:
+    if len(state.time) != 1600 or not bool((state.time.view(25, 64) == state.time.view(25, 64)[:, :1]).all()):
+        return nearest(state)
+    return nearest(state).roll(64, 0)
+
+
+def only_in_a_rollout(state: StateView) -> Tensor:
+    return nearest(state) / (0.0 if bool((state.training_progress == state.training_progress[0]).all()) else 1.0)
+
+
+IN_TRAINING = (at_one_moment, at_the_end_of_a_training, at_one_moment_before, in_order, side_by_side)
+
+
+@pytest.mark.parametrize("function", IN_TRAINING)
+def test_a_rollout_is_tried_as_it_comes_in_training(function: Callable[[StateView], Tensor], samples: Samples) -> None:
+    """In the order of time, and all of it at one moment of the training."""
+    with pytest.raises(SignalError, match="depends on the other states of the batch"):
+        check_program(rewarding(lambda state: function(state) if len(state.time) > 1 else nearest(state)), TASK, "own")
+
+
+def test_nan_at_one_moment_of_a_training_is_found(samples: Samples) -> None:
+    with pytest.raises(SignalError, match="NaN or infinity"):
+        check_program(
+            rewarding(lambda state: only_in_a_rollout(state) if len(state.time) > 1 else nearest(state)), TASK, "own"
+        )
+
+
+def test_what_is_slow_only_in_a_rollout_is_refused(samples: Samples) -> None:
+    def stalls(state: StateView) -> Tensor:
+        if len(state.time) > 1 and bool((state.training_progress == state.training_progress[0]).all()):
+            ends = time.process_time() + 2 * MOST_SECONDS
+            while time.process_time() < ends:
+                pass
+        return nearest(state)
+
+    with pytest.raises(SignalError, match="for 1600 states: at most"):
+        check_program(rewarding(stalls), TASK, "own", samples)
+
+
+def begin_alike(obs: Tensor) -> Tensor:
+    at_rest = bool((obs[..., :2] == 0).all())
+    return obs[..., 2:4].amax(0, keepdim=True).expand_as(obs[..., 2:4]) if at_rest and len(obs) > 1 else obs[..., 2:4]
+
+
+def test_the_beginning_of_episodes_is_tried(samples: Samples) -> None:
+    with pytest.raises(SignalError, match="depends on the other states of the batch"):
+        check_program(observing(begin_alike, scope="team"), TASK, "team", samples)
+
+    def with_past(obs: Tensor, history: Tensor) -> Tensor:
+        alone = bool((history[:, :-1] == 0).all()) and bool((history[:, -1] == obs).all())
+        return begin_alike(obs) if alone else obs[..., 2:4]
+
+    with pytest.raises(SignalError, match="depends on the other states of the batch"):
+        check_program(observing(with_past, history=True, scope="team"), TASK, "team", samples)
+
+
+MOMENT = "also in state.training_progress, which is \\[B\\]: .unsqueeze"
+
+
+def test_moments_that_are_not_each_rows_own_are_told_as_such(samples: Samples) -> None:
+    for read in (lambda progress: progress.mean(), lambda progress: progress[0]):
+        with pytest.raises(SignalError, match=MOMENT):
+            check_program(
+                rewarding(lambda state, r=read: nearest(state) * (1 - r(state.training_progress))), TASK, "own", samples
+            )
+    check_program(
+        rewarding(lambda state: nearest(state) * (2 - state.training_progress.unsqueeze(-1))), TASK, "own", samples
+    )
+    with pytest.raises(SignalError) as error:
+        check_program(rewarding(lambda state: nearest(state) + state.time.mean()), TASK, "own", samples)
+    assert "training_progress" not in str(error.value)
+
+
+def test_values_and_indices_in_one_are_told_as_such(samples: Samples) -> None:
+    with pytest.raises(SignalError, match=r"TypeError: .*write \.amin\(dim\)"):
+        check_program(rewarding(lambda state: -distances(state).min(-1)), TASK, "own", samples)  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("case", LEAKS)
 def test_a_row_that_depends_on_the_batch_is_refused(case: str, samples: Samples) -> None:
     with pytest.raises(SignalError, match="depends on the other states of the batch"):
@@ -325,6 +421,9 @@ OTHERS: dict[str, Callable[[Tensor], Tensor]] = {
     "far below any tolerance": lambda obs: obs[..., :2] + 1e-6 * obs[..., :2].sum(1, keepdim=True),
     "one agent alone": lambda obs: torch.cat((obs[:, :2, :1], obs[:, :1, :1]), 1),
     "a neighbour": lambda obs: obs.roll(1, 1)[..., :2],
+    "at the size of a step, below the tolerance of other sizes": lambda obs: (
+        obs[..., 2:4] * 0 + 900 + (0.008 * torch.tanh(obs[..., 2:4].roll(1, 1)) if len(obs) < 200 else 0.0)
+    ),
     "which is first": lambda obs: (obs[..., 2] == obs[..., 2].amax(1, keepdim=True)).float().unsqueeze(-1),
     "only when near": lambda obs: torch.where(
         obs[..., 10:12].norm(dim=-1, keepdim=True) < 0.1, obs.roll(-1, 1)[..., :2], obs[..., :2]
@@ -460,9 +559,3 @@ def test_an_ordinary_candidate_is_checked_in_a_moment(samples: Samples) -> None:
         seconds.append(time.process_time() - started)
     assert min(seconds) < 0.06
     assert len(beats) > 5 * 12
-
-
-def test_samples_are_made_where_none_are_given() -> None:
-    task = make_task("lbf/8x8-2p-2f-coop")
-    source = "def agent_reward(state):\n    return (state.agent_pos - state.prev.agent_pos).abs().sum(-1)\n"
-    check_signal(read_signal("moves.py", source), task, "own")

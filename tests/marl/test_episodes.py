@@ -232,7 +232,9 @@ def test_history_holds_each_observation_of_its_episode_once(rollout: int) -> Non
 
 
 def seen_by_reward(steps: int = 70, rollouts: int = 1, **changes: Any) -> list[StateView]:
+    """What the rewards of each rollout were computed from; whatever is asked after that is the watch's."""
     views: list[StateView] = []
+    kept: list[StateView] = []
 
     def reward(state: StateView) -> Tensor:
         views.append(state)
@@ -240,8 +242,10 @@ def seen_by_reward(steps: int = 70, rollouts: int = 1, **changes: Any) -> list[S
 
     made = trainer(shaping(reward), steps=steps, **changes)
     for _ in range(rollouts):
+        before = len(views)
         made.advance()
-    return views
+        kept.append(views[before])
+    return kept
 
 
 def test_state_is_after_the_step_and_prev_before_it() -> None:

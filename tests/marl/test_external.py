@@ -34,7 +34,7 @@ from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.view import COMMON_FIELDS
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.tasks.verify import verify
-from marlsmith.marl.workers.pool import JobFailure
+from marlsmith.marl.workers.contract import JobFailure
 from marlsmith.schemas import NATIVE, Code, Signal, UserError
 
 HERE = Path(__file__).parent

@@ -34,13 +34,13 @@ from marlsmith.marl.local import LocalExecutor
 from marlsmith.marl.policy_link import PolicyFault, RemotePolicy, Shapes
 from marlsmith.marl.signals.files import read_signal
 from marlsmith.marl.signals.join import join
-from marlsmith.marl.signals.program import checked_tree, state_fields
-from marlsmith.marl.signals.static import check_source, parse
+from marlsmith.marl.signals.source import parse
+from marlsmith.marl.signals.static import check_source, checked_tree, state_fields
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.workers import frames
+from marlsmith.marl.workers.contract import JobFailure, JobResult, Limits
 from marlsmith.marl.workers.frames import FrameError, FrameReader
 from marlsmith.marl.workers.jobs import JOBS
-from marlsmith.marl.workers.pool import JobFailure, JobResult, Limits
 from marlsmith.schemas import Code, Evaluation, Failure, Signal, SignalError, UserError
 
 HANDLERS = Path(__file__).with_name("jail_jobs.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 
 from marlsmith.marl.config import BranchRequest, EvaluationConfig, TrainConfig
 from marlsmith.marl.local import LocalExecutor
-from marlsmith.marl.signals.files import read_signal
-from marlsmith.marl.tasks import TASKS
-from marlsmith.marl.workers.pool import Limits, Pool
+from marlsmith.marl.signals.files import parse_config, read_signal
+from marlsmith.marl.signals.source import NODE_LIMIT, SOURCE_LIMIT
+from marlsmith.marl.signals.static import checked_tree
+from marlsmith.marl.tasks import TASKS, make_task
+from marlsmith.marl.workers.contract import Limits
+from marlsmith.marl.workers.pool import Pool
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "honest"
 FILES = sorted(CORPUS.iterdir())
@@ -57,6 +61,32 @@ def test_the_corpus_covers_every_form_and_family() -> None:
         "def enhance_observation(obs, history)", "def enhance_observation(obs)", 'SCOPE = "team"', '"terms"',
     ):  # fmt: skip
         assert form in text, form
+
+
+def test_limits_are_far_beyond_honest_code() -> None:
+    for file in FILES:
+        if file.suffix == ".py":
+            nodes = sum(1 for _ in ast.walk(ast.parse(file.read_text())))
+            assert 10 * nodes <= NODE_LIMIT, file.name
+            assert 10 * len(file.read_bytes()) <= SOURCE_LIMIT, file.name
+
+
+def test_the_largest_config_is_within_the_limits() -> None:
+    card = make_task("mpe/simple_spread?agents=5").card
+    assignments = ("nearest", "optimal", "own", "together")
+    terms = [
+        {"kind": "approach", "assignment": assignment, "credit": credit, "form": form, "potential": True, "fade": {}}
+        for assignment in assignments
+        for credit in ("agent", "team")
+        for form in ("linear", "exponential")
+    ]
+    features = [
+        {"kind": kind, "assignment": assignment}
+        for kind in ("target_offset", "target_distance", "target_index", "threshold_margin")
+        for assignment in assignments
+    ]
+    tree = checked_tree(parse_config({"terms": terms, "features": features}), card)
+    assert sum(1 for _ in ast.walk(tree)) > 2_000  # it is a large one
 
 
 @pytest.mark.parametrize("task", sorted({of(file)[0] for file in FILES}))

@@ -23,7 +23,8 @@ import pytest
 
 from marlsmith.commands.files import parse_signal
 from marlsmith.marl.local import LocalExecutor
-from marlsmith.marl.workers.pool import JobFailure, Limits, Pool
+from marlsmith.marl.workers.contract import JobFailure, Limits
+from marlsmith.marl.workers.pool import Pool
 from marlsmith.schemas import FailureStage, SignalError, plain
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers need Linux")

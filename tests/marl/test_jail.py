@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from marlsmith.marl.jail import landlock, lockdown, syscalls
 from marlsmith.marl.jail.acts import ACTS
 from marlsmith.marl.jail.selftest import examine
-from marlsmith.marl.workers.pool import Limits, Pool
+from marlsmith.marl.workers.contract import Limits
+from marlsmith.marl.workers.pool import Pool
 from marlsmith.schemas import REQUIRED_GROUPS, JailReport
 
 SCRIPT = Path(__file__).with_name("jail_script.py")
@@ -112,6 +114,16 @@ def test_the_accelerators_profile_keeps_the_files_and_the_others(user: str) -> N
         *("stat a file", "stat a file by statx", "ask for access to a file", "read a symbolic link"),
         *("copy a descriptor", "start a thread", "make a pipe"),
     }
+    assert report.sound
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_without_landlock_the_accelerators_profile_is_not_sound(user: str) -> None:
+    report = examined(user, "accelerator without landlock")
+    assert {probe.act for probe in report.open if probe.group in REQUIRED_GROUPS} >= {
+        *("open a file by openat", "open /etc/passwd", "list a directory"),
+    }
+    assert not report.sound
 
 
 @pytest.mark.skipif(not VERSION, reason="this kernel has no landlock")
@@ -123,12 +135,18 @@ def test_landlock_lets_a_cpu_open_nothing_and_an_accelerator_the_systems_librari
     }
 
 
-def test_the_pools_workers_refuse_every_act() -> None:
+def test_the_pools_workers_refuse_every_act_and_a_gpus_what_must_be_refused() -> None:
     limits = Limits(wall_seconds=30, stall_seconds=30, memory_bytes=1 << 30, cpu_seconds=30)
+    wider = replace(limits, accelerator=True)
     with Pool(1) as pool:
-        report = examine(lambda arguments: pool.run("probe", arguments, limits).value, unsafe=False)
+        report = examine(lambda arguments: pool.run("probe", arguments, limits).value, False, pool.home)
+        gpus = examine(lambda arguments: pool.run("probe", arguments, wider).value, False, pool.home, "accelerator")
     assert [(probe.act, probe.answer) for probe in report.open] == []
     assert report.sound
+    assert gpus.sound is bool(VERSION)
+    if VERSION:
+        assert {probe.group for probe in gpus.open} == {"metadata", "kernel", "limits", "descriptors"}
+        assert ("raise the memory limit", "there is no limit") in {(probe.act, probe.answer) for probe in gpus.open}
 
 
 @pytest.mark.parametrize("user", USERS)

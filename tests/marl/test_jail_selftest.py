@@ -10,14 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from marlsmith.marl.jail.acts import ACTS, CHANGED, MADE
 from marlsmith.marl.jail.probes import ATTEMPTS
-from marlsmith.marl.jail.selftest import VARIABLES, Victims, examine, judge
-from marlsmith.marl.workers.pool import _environment
+from marlsmith.marl.jail.selftest import Victims, examine, judge
+from marlsmith.marl.workers.environment import ALLOWED
 from marlsmith.schemas import REQUIRED_GROUPS, JailReport, ProbeGroup
 
 NAMES = [act.name for act in ACTS]
@@ -43,6 +43,29 @@ def test_a_perfect_answer_is_sound() -> None:
     assert report.unsafe
     assert report.open == ()
     assert report.layers == ("no_new_privs", "landlock 7", "no capabilities", "seccomp")
+    assert report.profile == "cpu"
+
+
+def test_metadata_alone_may_be_open() -> None:
+    answer = refused()
+    for entry in answer["probes"]:
+        entry["refused"] = entry["group"] != "metadata"
+    report = examine(lambda arguments: answer, unsafe=False, profile="accelerator")
+    assert report.sound
+    assert report.profile == "accelerator"
+    assert {probe.act for probe in report.open} == {
+        *("stat a file", "stat a file by statx", "ask for access to a file", "read a symbolic link"),
+    }
+
+
+@pytest.mark.parametrize("profile", ["cpu", "accelerator"])
+def test_a_gpu_is_named_where_landlock_is_missing(
+    monkeypatch: pytest.MonkeyPatch, profile: Literal["cpu", "accelerator"]
+) -> None:
+    monkeypatch.setattr("marlsmith.marl.jail.landlock.version", lambda: 0)
+    report = examine(lambda arguments: refused(), unsafe=False, profile=profile)
+    assert any("no landlock" in sentence for sentence in report.missing)
+    assert any("use --device cpu" in sentence for sentence in report.missing) == (profile == "accelerator")
 
 
 @pytest.mark.parametrize(
@@ -212,15 +235,31 @@ def test_a_victim_that_was_stopped_ends_too() -> None:
     assert gone(seen["target"])
 
 
-def test_victims_die_with_whoever_made_them() -> None:
+def test_victims_lie_where_they_are_told_to(tmp_path: Path) -> None:
+    seen: list[Path] = []
+
+    def looking(arguments: dict[str, Any]) -> dict[str, Any]:
+        seen.extend(tmp_path.iterdir())
+        assert Path(arguments["directory"]) in seen
+        assert Path(arguments["unix"]).parent in seen
+        return refused()
+
+    assert examine(looking, unsafe=False, home=tmp_path).sound
+    assert len(seen) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_victims_die_with_whoever_made_them(tmp_path: Path) -> None:
     code = (
-        "import os, time\nfrom marlsmith.marl.jail.selftest import Victims\n"
-        "with Victims() as victims:\n    print(victims.arguments['process'], victims.arguments['target'], flush=True)\n"
+        "import os, pathlib, sys\nfrom marlsmith.marl.jail.selftest import Victims\n"
+        "with Victims(pathlib.Path(sys.argv[1])) as victims:\n"
+        "    print(victims.arguments['process'], victims.arguments['target'], flush=True)\n"
         "    os.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     pids = [int(pid) for pid in done.stdout.split()]
     assert len(pids) == 2
+    assert len(list(tmp_path.iterdir())) == 1  # the files stay, for the owner of that directory to remove
     end = time.monotonic() + 10
     while any(_running(pid) for pid in pids):
         assert time.monotonic() < end
@@ -244,9 +283,16 @@ def test_a_host_without_a_network_still_tries(monkeypatch: pytest.MonkeyPatch) -
         assert victims.touched() == {}
 
 
-def test_the_pools_environment_holds_nothing_else_than_what_is_allowed() -> None:
-    names = {name for name in _environment(Path("/nowhere")) if not name.startswith("LC_")}
-    assert names <= VARIABLES
+def test_the_worker_is_told_which_variables_it_may_see() -> None:
+    seen: list[str] = []
+
+    def noting(arguments: dict[str, Any]) -> dict[str, Any]:
+        seen.extend(arguments["allowed"])
+        return refused()
+
+    examine(noting, unsafe=False)
+    assert set(seen) == ALLOWED
+    assert {"PATH", "LC_CTYPE"} <= ALLOWED  # Python sets LC_CTYPE by itself where there is no other locale
 
 
 def test_what_the_orchestrator_runs_needs_no_torch() -> None:

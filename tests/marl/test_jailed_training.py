@@ -14,7 +14,8 @@ from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.presets import train_config
 from marlsmith.marl.signals.files import read_signal
 from marlsmith.marl.tasks import make_task
-from marlsmith.marl.workers.pool import Limits, Pool
+from marlsmith.marl.workers.contract import Limits
+from marlsmith.marl.workers.pool import Pool
 from marlsmith.schemas import plain
 
 TASK = "mpe/simple_spread"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from states import samples_of
+from states import check_program, samples_of
 from torch import Tensor
 
 from marlsmith.marl import observing
@@ -16,7 +16,6 @@ from marlsmith.marl.config import TrainConfig
 from marlsmith.marl.evaluation import RandomPolicy, play
 from marlsmith.marl.observing import WATCHED_ROWS, Observer, Seen, Watch
 from marlsmith.marl.seeding import generator
-from marlsmith.marl.signals.dynamic import check_program
 from marlsmith.marl.signals.program import Program, build_program
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.trainer import Trainer
@@ -129,9 +128,30 @@ def test_one_environment_is_enough_to_be_caught() -> None:
         play(TASK, policy, Observer(observer_of(lambda obs: obs.roll(1, 1)[..., :2])), draws, 1)
 
 
-def test_team_scope_is_not_watched() -> None:
+def test_team_scope_may_read_other_agents_and_no_other_environment() -> None:
     program = replace(observer_of(lambda obs: obs.roll(1, 1)), scope="team")
-    assert trained(training(program, 400)).steps == 400
+    assert trained(training(program, 1_200)).steps == 1_200
+    for leak in (lambda obs: obs.roll(1, 0), lambda obs: obs[..., 2:4] + 1e-3 * obs[..., 2:4].amax(0, keepdim=True)):
+        for scope in ("own", "team"):
+            with pytest.raises(SignalError, match="depends on the other states of the batch, seen after"):
+                trained(training(replace(observer_of(leak), scope=scope)))
+
+
+def test_a_leak_between_environments_through_the_history_is_caught() -> None:
+    leak = replace(observer_of(lambda obs, past: past[:, 1].roll(1, 0)[..., :2], history=True), scope="team")
+    with pytest.raises(SignalError, match="depends on the other states of the batch"):
+        trained(training(leak))
+
+
+def test_a_leak_below_the_tolerance_of_other_sizes_is_caught() -> None:
+    """At 900 a relative tolerance hides it; at the size of the call there is no tolerance to hide in."""
+
+    def little(obs: Tensor) -> Tensor:
+        value = torch.full_like(obs[..., 2:4], 900.0)
+        return value + (0.008 * torch.tanh(obs[..., 2:4].roll(1, 1)) if len(obs) < 300 else 0.0)
+
+    with pytest.raises(SignalError, match="reads other agents' observations for agent"):
+        trained(training(observer_of(little)))
 
 
 # ---------------------------------------------------------------- honest signals
@@ -225,8 +245,8 @@ def test_every_row_is_tried_and_few_are_remembered(monkeypatch: pytest.MonkeyPat
         watch.add(Seen(obs, None, obs[..., :2]))
         assert watch._rows <= WATCHED_ROWS
     assert watch.leak() is None
-    assert sum(tried[1:]) == 10_000  # the first call is one agent's rows alone
-    assert len(tried) == 4
+    assert [size for size in tried if size != 100] == [4_000, 4_000, 4_000, 2_000]  # first one agent's rows alone
+    assert tried.count(100) == 3  # and of each look one call as it was
     assert watch._seen == []
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
-from states import samples_of
+from states import random_play, samples_of
 from torch import Tensor
 
-from marlsmith.marl.observing import Observer
-from marlsmith.marl.signals.program import Program, build_program
-from marlsmith.marl.signals.samples import (
+from marlsmith.marl.checking.samples import (
     EDGE,
     ORIGINS,
     RANDOM,
@@ -20,13 +20,16 @@ from marlsmith.marl.signals.samples import (
     Samples,
     pack,
     played,
-    random_play,
     sample,
     unpack,
 )
+from marlsmith.marl.config import TrainConfig
+from marlsmith.marl.observing import Observer
+from marlsmith.marl.signals.program import Program, build_program
 from marlsmith.marl.signals.view import StateView
 from marlsmith.marl.tasks import Task, make_task
 from marlsmith.marl.tasks.simple_spread import SimpleSpread
+from marlsmith.marl.trainer import Trainer
 from marlsmith.schemas import Code, Signal, UserError
 
 TASK = make_task("mpe/simple_spread")
@@ -144,6 +147,35 @@ def test_a_history_is_what_an_observer_would_show(samples: Samples) -> None:
     assert torch.equal((history == 0).flatten(2).all(-1), zero)
     assert int(zero.sum()) > 0
     assert samples.history().shape == (1600, 4, 3, 18)
+
+
+def test_rows_in_order_come_as_the_rollout_of_a_training(samples: Samples) -> None:
+    met: list[StateView] = []
+
+    def reward(state: StateView) -> Tensor:
+        met.append(state.clone())
+        return state.reward
+
+    built = build_program(Signal(reward=Code(source="def agent_reward(state):\n    return state.reward\n")), TASK.card)
+    trainer = Trainer(TASK, replace(built, agent_reward=reward), TrainConfig(), (0, 1, 2, 3))
+    trainer.advance()
+    trainer.close()
+    ordered = samples.in_order()
+    for view, other in ((met[0], ordered.state), (met[0].prev, ordered.state.prev)):
+        assert torch.equal(view.time, other.time)
+        assert bool((view.training_progress == view.training_progress[0]).all())
+    rows = ordered.state.agent_pos.flatten(1)
+    assert torch.equal(rows.sort(0).values, samples.state.agent_pos.flatten(1).sort(0).values)
+    assert torch.equal(torch.bincount(ordered.origin), torch.bincount(samples.origin))
+
+
+def test_what_has_just_begun_is_what_is_seen_first(samples: Samples) -> None:
+    begun = samples.just_begun()
+    assert 40 < begun.rows < 100
+    assert not bool(begun.state.obs[begun.origin <= TRAINED][..., :2].any())
+    history = begun.history_of_none()
+    assert torch.equal(history[:, -1], begun.state.obs)
+    assert not bool(history[:, :-1].any())
 
 
 def histories(rows: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from marlsmith.marl import policy_link
 from marlsmith.marl.checkpoint import unpack
 from marlsmith.marl.config import BranchRequest, EvaluationConfig, TrainConfig
 from marlsmith.marl.local import LocalExecutor
@@ -100,6 +102,7 @@ def test_the_score_is_that_of_one_process(
 
 def test_workers_with_candidate_code_are_not_told_of_the_episodes_that_decide() -> None:
     asked = request().model_copy(update={"evaluation": EvaluationConfig(seed=123_456_789)})
+    assert "123456789" in str(asked.model_dump())
     assert "123456789" not in str(told(asked, NATIVE))
     assert "evaluation" not in told(asked, NATIVE)["request"]  # type: ignore[operator]
 
@@ -166,6 +169,8 @@ POLICIES = {
     os.write(3, struct.pack("!BI", 5, len(body)) + body)
     os._exit(0)
 """,
+    "goes in the middle": "    import os, sys\n    sys.setrecursionlimit(getattr(sys, 'getrecursionlimit')() - 1)\n"
+    "    if sys.getrecursionlimit() < 995:\n        os._exit(0)\n    return obs[..., :1]\n",
     "raises": "    raise SystemExit('\\x1b[31m')\n",
     "chooses what is not there": """    import marlsmith.marl.jobs as jobs
     real = jobs.answer
@@ -228,6 +233,15 @@ def test_numbers_must_be_finite() -> None:
     theirs.sendall(np.array([0.5, np.nan], "<f4").tobytes())
     with pytest.raises(PolicyFault, match="finite"):
         RemotePolicy(ours, shapes).act_greedily(torch.zeros(1, 1, 1, 3), None, None)
+
+
+def test_a_policy_gives_signs_of_life_while_the_simulator_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy_link, "BEAT_SECONDS", 0.02)
+    ours, theirs = socket.socketpair()
+    beats: list[float] = []
+    threading.Timer(0.3, ours.close).start()
+    assert list(observations(theirs, SHAPES, beat=lambda: beats.append(time.monotonic()))) == []
+    assert len(beats) >= 5
 
 
 def test_observations_cross_bit_for_bit_with_their_beginnings() -> None:

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from marlsmith.marl.workers.pool import Limits, Pool
+from marlsmith.marl.workers.contract import Limits
+from marlsmith.marl.workers.environment import ALLOWED
+from marlsmith.marl.workers.pool import Pool
 
 HANDLERS = Path(__file__).with_name("jail_jobs.py")
 LIMITS = Limits(wall_seconds=20, stall_seconds=20, memory_bytes=512 << 20, cpu_seconds=20)
@@ -25,11 +27,8 @@ SECRETS = {
     "HTTPS_PROXY": "http://user:hunter2-Gq7@proxy:3128",
     "LD_LIBRARY_PATH": "/nowhere/Lq2v8",
     "PYTHONPATH": "/nowhere/Pw5n3",
+    "LC_MY_TOKEN": "ghp-T7w2mXv4",
 }
-ALLOWED = {
-    "PATH", "USER", "LANG", "HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR", "OMP_NUM_THREADS", "MALLOC_MMAP_THRESHOLD_",
-    "MALLOC_TRIM_THRESHOLD_",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def test_only_allowed_variables_are_there(look: Look) -> None:
     """Python, the C library and the kernel keep a copy each."""
     launched = [entry for name, data in look.outside.items() if name.endswith("environ") for entry in data.split(b"\0")]
     names = {entry.partition(b"=")[0].decode() for entry in launched if entry}
-    assert {name for name in names | set(look.inside["environment"]) if not name.startswith("LC_")} <= ALLOWED
+    assert names | set(look.inside["environment"]) <= ALLOWED
     assert "PATH" in names
     assert look.inside["c library"] == []
 

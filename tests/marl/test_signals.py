@@ -10,13 +10,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from states import sample_states
+from states import check_program, check_signal, random_play, sample_states
 
-from marlsmith.marl.signals.dynamic import check_program, check_signal
 from marlsmith.marl.signals.files import parse_config, read_signal
 from marlsmith.marl.signals.join import join
 from marlsmith.marl.signals.program import StateView, build_program
-from marlsmith.marl.signals.samples import random_play
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.tasks.simple_spread import SimpleSpread

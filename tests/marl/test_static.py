@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import time
 
 import pytest
 
-from marlsmith.marl.signals.static import check_source, defined_functions, parse, require_functions
+from marlsmith.marl.signals.forms import defined_functions, require_functions
+from marlsmith.marl.signals.problems import MOST_GUESSES
+from marlsmith.marl.signals.source import NODE_LIMIT, SOURCE_LIMIT, parse
+from marlsmith.marl.signals.static import check_source
 from marlsmith.schemas import SignalError
 
 FIELDS = frozenset({"obs", "prev_obs", "action", "reward", "time", "gamma", "prev"}) | {
@@ -98,7 +102,8 @@ HOSTILE_BODIES = [
     "state.obs[:, 0] = 1.0",
     "f.cache = 1",
     "x.data[:] = 0",
-    "x.numpy()",
+    "f = x.numpy",
+    "getattr(x, 'numpy')()",
     "torch = x",
     "np = 1",
     "F = 1",
@@ -117,7 +122,11 @@ HOSTILE_BODIES = [
     "raise x",
     "raise ValueError('x') from x",
     "e = ValueError",
-    "del x",
+    "del x[0]",
+    "del x.grad",
+    "del torch",
+    "del f",
+    "del undefined_helper",
     "with open('x') as f: pass",
     "with torch.enable_grad(): pass",
     "with torch.no_grad() as g: pass",
@@ -148,6 +157,20 @@ HOSTILE_BODIES = [
     "torch.FloatTensor(3)",
     "N = np.ndarray\n    return N((3,))",
     "torch.Tensor.sum(x)",
+    "isinstance(0, (T := torch.Tensor))",
+    "isinstance(0, (lambda T=torch.Tensor: T)())",
+    "isinstance(0, [T for T in [np.ndarray]][0])",
+    "y: (T := torch.Tensor) = 0",
+    "x.type((T := torch.FloatTensor)(3))",
+    "x.to(torch.Tensor)",
+    "dict = {}\n    dict[torch.Tensor] = 1",
+    "tuple = {}\n    tuple['a', torch.Tensor]",
+    "isinstance = lambda a, b: b\n    return isinstance(0, torch.Tensor)(3)",
+    "from typing import Union\n    return Union[torch.Tensor](3)",
+    "from typing import Union as list\n    return list[torch.Tensor](3)",
+    "from typing import cast\n    return cast((T := torch.Tensor), 0)",
+    "from typing import NamedTuple\n    return NamedTuple('P', [('x', int)])",
+    "from typing import NamedTuple\n    return [NamedTuple]",
     "np.sqrt(x, where=x > 3)",
     # the clock, read from a text
     "np.array('now', dtype='datetime64[us]')",
@@ -213,7 +236,13 @@ HOSTILE_MODULES = [
     "def torch(x):\n    return x\nimport torch\n",
     "def open(x):\n    return x\n",
     "def f(*, __class__):\n    return 1\n",
-    "if __name__ == '__main__':\n    pass\n",
+    "if __name__ == '__main__':\n    pass\nelse:\n    x = 1\n",
+    "if __name__ != '__main__':\n    pass\n",
+    "if __name__ == '__main__':\n    import os\n",
+    "if __name__ == '__main__':\n    print(__name__)\n",
+    "def f():\n    if __name__ == '__main__':\n        pass\n",
+    "import torch\ndef type(self, k):\n    return k(3)\ndef f(self):\n    return self.type(torch.Tensor)\n",
+    "import torch\ndef isinstance(a, b):\n    return b\nT = isinstance(0, torch.Tensor)\n",
     "def agent_reward(state):\n    return state.reward\nagent_reward = 1\n",
     "def agent_reward(state):\n    return state.reward\ndef agent_reward(world):\n    return 1\n",
     "for agent_reward in range(3):\n    pass\n",
@@ -235,7 +264,8 @@ HOSTILE_MODULES = [
     "x = " + "-" * 90_000 + "1",
     "x = 1" + " + 1" * 24_000,
     "x = [0]\nx" + "[0]" * 30_000,
-    "#" * 100_001,
+    "#" * (SOURCE_LIMIT + 1),
+    "x = [" + "1," * NODE_LIMIT + "]",
 ]
 
 
@@ -318,7 +348,22 @@ def global_reward(self, world):
     return rew
 """
 
-HONEST_MODULES = [SIMPLE_SPREAD, LERO_STYLE]
+MAIN_BLOCK = """
+import torch
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+
+Reward = Union[torch.Tensor, dict[str, torch.Tensor]]
+
+def agent_reward(state: Any) -> Optional[torch.Tensor]:
+    scratch = state.obs * 2
+    del scratch
+    return state.reward
+
+if __name__ == "__main__":
+    print("ok")
+"""
+
+HONEST_MODULES = [SIMPLE_SPREAD, LERO_STYLE, MAIN_BLOCK]
 
 HONEST_BODIES = [
     "return torch.linalg.norm(x, dim=-1)",
@@ -373,11 +418,13 @@ HONEST_BODIES = [
     "return torch.full((3,), 1e9), torch.zeros(3, dtype=x.dtype, device=x.device), x.to('cpu')",
     "return np.array([1, 2], dtype=np.float32).astype(float), np.zeros((2, 2), np.float32)",
     "return 2 ** 10, 10 ** -8, 1 << 20, 1e9 * x, 'ab' * 3, [0.0] * 3, x % 2, 7 % 3",
+    "y = x.cpu().numpy()\n    return torch.from_numpy(np.linalg.norm(y, axis=-1)).float()",
+    "y: torch.Tensor | None = None\n    return isinstance(y, torch.Tensor | np.ndarray)",
     "kind = 'near'\n    return {f'{kind}_{3:02d}_{0.5:.2f}': x, str(3): x}",
 ]
 
 
-@pytest.mark.parametrize("source", HONEST_MODULES, ids=["simple_spread", "lero"])
+@pytest.mark.parametrize("source", HONEST_MODULES, ids=["simple_spread", "lero", "main_block"])
 def test_honest_module_passes(source: str) -> None:
     check_source(source, FIELDS)
 
@@ -406,6 +453,18 @@ def test_honest_body_passes(body: str) -> None:
         ("x.add_(1)", "line 6: .add_ is not allowed: it works in place, use .add and its result"),
         ("return rewrad(x)", "line 6: rewrad, which is defined nowhere, is not allowed: define or import it"),
         ("return torch.empty(3)", "line 6: torch.empty is not allowed: use torch.zeros"),
+        (
+            "import os",
+            "line 6: import os is not allowed: only collections, functools, itertools, math, numpy, operator, torch, "
+            "typing are there",
+        ),
+        (
+            "import os\n    os.system('id')\n    os()",
+            "line 6: import os is not allowed: only collections, functools, itertools, math, numpy, operator, torch, "
+            "typing are there; line 7: .system is not allowed: use tensor methods, or state's fields: "
+            + ", ".join(sorted(FIELDS)),
+        ),
+        ("range(10**12)", "line 6: range of 1000000000000 is not allowed: take at most 1000000"),
         ("def f(:", "line 6: syntax error, invalid syntax: correct it"),
     ],
 )
@@ -476,6 +535,65 @@ def test_a_mark_and_a_plain_cookie_are_no_fault(head: str) -> None:
 def test_a_module_without_entry_point_is_refused() -> None:
     with pytest.raises(SignalError, match="defines none of agent_reward"):
         require_functions(ast.parse("def reward(state): return 0\nagent_reward = 1"))
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+PAIRS = [one + other for one in LETTERS for other in LETTERS]
+ENTRY = "def agent_reward(state):\n return state.reward\n"
+
+
+def alike(letters: int) -> str:
+    names = "".join(f"{'a' * letters}{pair}=1\n" for pair in PAIRS[: MOST_GUESSES - 50])
+    return names[:20_000].rpartition("\n")[0] + "\n" + "".join(f"{'a' * letters}zz{digit}\n" for digit in range(5))
+
+
+WORST = {
+    "names alike": alike(20),
+    "names alike and long": alike(60),
+    "names alike and many": "".join(f"{'a' * 15}{pair}=1\n" for pair in PAIRS)
+    + "".join(f"{'a' * 15}zz{digit}\n" for digit in range(5)),
+    "types in types": "x = " + "list[" * 95 + "(" + "1," * (NODE_LIMIT - 300) + ")" + "]" * 95,
+    "functions and names": ENTRY
+    + "".join(f"a{number}=1\n" for number in range(600))
+    + "".join(f"def f{number}():0\n" for number in range(450)),
+    "bad attributes": "".join(f"y{number}.zq{number}\n" for number in range(1200)),
+    "bad functions": "import torch\n" + "".join(f"torch.zq{number}\n" for number in range(1200)),
+    "deletions": "import torch\n" + "".join(f"a{number}=1\ndel a{number}\n" for number in range(700)),
+    "in place": "def f():\n" + "".join(f" a{number}=f()\n a{number}.clamp_()\n" for number in range(500)),
+    "numbers": "x = [" + "1," * (NODE_LIMIT - 20) + "]",
+    "too many numbers": "x = [" + "1," * 14_000 + "]",
+    "dict": "x = {" + "1:1," * (NODE_LIMIT // 2 - 20) + "}",
+    "lines after a foreign letter": ENTRY + "# é\n" + "x=1\n" * 1200,
+    "comments after a foreign letter": ENTRY + "# é\n" + "#\n" * 14_000,
+    "brackets after a foreign letter": ENTRY + "# é\n" + ("x=" + "(" * 150 + "1" + ")" * 150 + "\n") * 90,
+    "blank lines in brackets": ENTRY + "# é\nx=(1," + "\n" * 29_000 + ")",
+    "foreign letters": ENTRY + "#" + "é" * 14_000,
+    "foreign names": "x = [" + "é," * 4_000 + "]",
+    "keywords": ENTRY + "x=f(" + ",".join(f"a{number}=1" for number in range(1600)) + ")",
+    "minus": "x = " + "-" * 29_000 + "1",
+    "open brackets": "x = " + "(" * 29_000,
+    "calls": "x = f" + "()" * 14_000,
+    "texts": ENTRY + "x=(" + "'a'" * 9_000 + ")",
+    "texts of values": ENTRY + "x=(" + "f'{1}'" * 1_600 + ")",
+    "a large product": "x = " + "*".join(["9" * 1000] * 29),
+    "powers": "x = [" + ",".join(["2**4000"] * 1100) + "]",
+    "remainders": "x = " + "%".join(["0x" + "f" * 480] * 60),
+}
+
+
+@pytest.mark.parametrize("case", WORST)
+def test_no_text_keeps_the_reader_busy(case: str) -> None:
+    source = WORST[case]
+    assert len(source.encode()) <= SOURCE_LIMIT
+    seconds = min(_busy_seconds(source) for _ in range(2))
+    assert seconds < 0.3, f"{seconds:.2f} s"
+
+
+def _busy_seconds(source: str) -> float:
+    start = time.process_time()
+    with contextlib.suppress(SignalError):
+        check_source(source, FIELDS)
+    return time.process_time() - start
 
 
 def test_a_check_takes_about_a_millisecond() -> None:

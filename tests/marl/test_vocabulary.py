@@ -6,13 +6,12 @@ import itertools
 
 import pytest
 import torch
-from states import few_samples, sample_states
+from states import few_samples, random_play, sample_states
 
 from marlsmith.agents.offline import OfflineGenerator
 from marlsmith.agents.offline.draft import showable
-from marlsmith.marl.signals.dynamic import check_signal
+from marlsmith.marl.checking.dynamic import check_signal
 from marlsmith.marl.signals.program import StateView, build_program
-from marlsmith.marl.signals.samples import random_play
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.marl.tasks import TASKS, Task, make_task
 from marlsmith.schemas import (

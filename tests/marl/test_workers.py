@@ -23,8 +23,9 @@ from safetensors.torch import load
 
 from marlsmith.marl.executor import Cancelled
 from marlsmith.marl.workers import frames
+from marlsmith.marl.workers.contract import JobFailure, Limits
 from marlsmith.marl.workers.frames import FrameError, FrameReader, Kind
-from marlsmith.marl.workers.pool import JobFailure, Limits, Pool
+from marlsmith.marl.workers.pool import Pool
 
 HANDLERS = Path(__file__).with_name("worker_jobs.py")
 NAMES = re.findall(r"^def (\w+)\(arguments", HANDLERS.read_text(), re.MULTILINE)
@@ -86,8 +87,7 @@ def test_each_job_has_its_own_process(pool: Pool) -> None:
 def test_exception_names_the_candidate_line(pool: Pool) -> None:
     failure = fail(pool, "candidate", {"source": "def f():\n    x = torch.ones(2)\n    return x @ torch.ones(3)\n"})
     assert failure.stage == "crash"
-    assert failure.message.startswith("RuntimeError: ")
-    assert failure.message.endswith("(line 3)")
+    assert failure.message.startswith("line 3: RuntimeError: ")
 
 
 def test_signal_error_keeps_its_stage(pool: Pool) -> None:
@@ -338,7 +338,8 @@ def test_close_while_the_server_still_imports() -> None:
 
 ORCHESTRATOR = """
 import sys
-from marlsmith.marl.workers.pool import Limits, Pool
+from marlsmith.marl.workers.contract import Limits
+from marlsmith.marl.workers.pool import Pool
 pool = Pool(1, {"sleep": sys.argv[1] + ":sleep"})
 show = lambda p: print(p["pid"], p["server"], pool._home.name, flush=True)
 pool.run("sleep", {"seconds": 60}, Limits(60, 60, 256 << 20, 60), show)

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 from mpe2 import simple_reference_v3, simple_speaker_listener_v4, simple_spread_v3
+from states import check_signal, random_play
 
-from marlsmith.marl.signals.dynamic import check_signal
 from marlsmith.marl.signals.files import read_signal
 from marlsmith.marl.signals.program import Program, build_program
-from marlsmith.marl.signals.samples import random_play
 from marlsmith.marl.signals.view import StateView
 from marlsmith.marl.signals.world import Scenario, worlds
 from marlsmith.marl.tasks import make_task

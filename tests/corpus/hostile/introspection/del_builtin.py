@@ -6,6 +6,6 @@ import torch
 def agent_reward(state):
     """Come close to the nearest landmark."""
     reward = -torch.cdist(state.agent_pos, state.landmark_pos).amin(-1)
-    del reward
+    del len
     reward = state.reward
     return reward

@@ -1,5 +1,5 @@
-# unites keys in place
-# caught: dynamic
+# unites keys in place: they keep the order of the dict
+# caught: neutral
 import torch
 
 

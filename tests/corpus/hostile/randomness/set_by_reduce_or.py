@@ -1,5 +1,5 @@
-# unites keys by the operator's function
-# caught: dynamic
+# unites keys by the operator's function: they keep the order of the dict
+# caught: neutral
 import torch
 from functools import reduce
 from operator import or_

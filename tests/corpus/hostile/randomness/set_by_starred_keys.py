@@ -1,5 +1,5 @@
-# unites keys and unpacks them
-# caught: dynamic
+# unites keys and unpacks them: they keep the order of the dict
+# caught: neutral
 import torch
 
 

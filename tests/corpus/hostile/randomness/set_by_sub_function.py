@@ -1,5 +1,5 @@
-# subtracts keys by the operator's function
-# caught: dynamic
+# subtracts keys by the operator's function: they keep the order of the dict
+# caught: neutral
 import torch
 from operator import sub
 

@@ -1,5 +1,5 @@
-# subtracts the keys of two dicts
-# caught: dynamic
+# subtracts the keys of two dicts: they keep the order of the dict
+# caught: neutral
 import torch
 
 

@@ -1,5 +1,5 @@
-# takes the keys that only one of two dicts has
-# caught: dynamic
+# takes the keys that only one of two dicts has: they keep the order of the dict
+# caught: neutral
 import torch
 
 

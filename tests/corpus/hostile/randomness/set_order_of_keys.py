@@ -1,5 +1,5 @@
-# unites the keys of two dicts, which gives a plain set of texts
-# caught: dynamic
+# unites the keys of two dicts: they keep the order of the dict
+# caught: neutral
 import torch
 
 

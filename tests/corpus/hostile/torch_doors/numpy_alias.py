@@ -1,5 +1,5 @@
-# writes through a numpy alias
-# caught: static
+# writes into a numpy array of an input, which is a copy
+# caught: neutral
 import torch
 
 

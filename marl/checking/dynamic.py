@@ -10,25 +10,27 @@ order of a sum may change.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from marlsmith.marl.checking.samples import ORIGINS, TRAINED, Samples, at_moments
+from marlsmith.marl.checking.surroundings import Surroundings
 from marlsmith.marl.seeding import generator
-from marlsmith.marl.signals.program import Program, build_program, checked_tree
-from marlsmith.marl.signals.samples import ORIGINS, TRAINED, Samples, sample
-from marlsmith.marl.signals.surroundings import Surroundings
+from marlsmith.marl.signals.program import Program, build_program
 from marlsmith.marl.signals.view import StateView
-from marlsmith.marl.tasks.base import Task, TensorTask
+from marlsmith.marl.tasks.base import Task
 from marlsmith.marl.workers.failures import candidate_line, diagnose, said
-from marlsmith.schemas import Code, Scope, Signal, SignalError, TaskCard
+from marlsmith.schemas import Code, Scope, Signal, SignalError
 
-LARGEST_REWARD = 1e3
+REWARD_LIMIT = (1e3, "keep |reward| within 1000")
+FEATURE_LIMIT = (1e3, "scale features to about 1")
 LEAST_SPREAD = 1e-6
-LARGEST_FEATURE = 1e3
+MOMENTS = (0.0, 0.5, 1.0)
+"""Of a training; all rows of a rollout are at the same one."""
 MOST_FEATURES = 256
 MOST_SECONDS = 0.25
 """For a call with all sampled states; the fastest of some, for the machine may be busy."""
@@ -53,16 +55,11 @@ Values = dict[str, Tensor]
 Beat = Callable[[], None]
 
 
-def check_signal(
-    signal: Signal, task: Task, scope: Scope, samples: Samples | None = None, beat: Beat = lambda: None
-) -> Program:
+def check_signal(signal: Signal, task: Task, scope: Scope, samples: Samples, beat: Beat = lambda: None) -> Program:
     """The signal, loaded and found sound. Raises SignalError with the first thing that is wrong and what to do.
 
     `beat` is called between the calls of candidate code, so that who waits can tell slow from stuck.
     """
-    if samples is None:
-        checked_tree(signal, task.card)  # what is refused anyway needs none; and they are made before its code runs
-        samples = _samples_of(task)
     surroundings = Surroundings.now()
     program = build_program(signal, task.card)
     if any(isinstance(part, Code) for part in (signal.reward, signal.observation)):
@@ -71,16 +68,14 @@ def check_signal(
     else:
         tried, fresh = program, None  # what marlsmith writes for a config holds nothing
     surroundings.require("loading the module")
-    _check(tried, fresh, task.card.agents, scope, samples, beat)
+    check_program(tried, fresh, task.card.agents, scope, samples, beat)
     return program
 
 
-def check_program(program: Program, task: Task, scope: Scope, samples: Samples | None = None) -> None:
-    """Raises SignalError, stage dynamic, where a loaded signal is not sound by itself."""
-    _check(program, None, task.card.agents, scope, samples or _samples_of(task), lambda: None)
-
-
-def _check(program: Program, fresh: Program | None, agents: int, scope: Scope, samples: Samples, beat: Beat) -> None:
+def check_program(
+    program: Program, fresh: Program | None, agents: int, scope: Scope, samples: Samples, beat: Beat = lambda: None
+) -> None:
+    """Raises SignalError, stage dynamic, where a loaded signal is not sound. `fresh` keeps nothing between calls."""
     if program.enhance is not None and program.scope == "team" and scope == "own":
         raise SignalError(
             'SCOPE is "team", and only "own" is allowed here: read no other agent\'s row, or allow --scope team',
@@ -88,32 +83,36 @@ def _check(program: Program, fresh: Program | None, agents: int, scope: Scope, s
         )
     beat()
     if program.shapes_reward:
-        tried = Trial("the reward function", _rewards(program, agents), program, samples, samples.state, beat)
-        tried.check(None if fresh is None else _rewards(fresh, agents), LARGEST_REWARD, "keep |reward| within 1000")
+        reward = Function("the reward function", _rewards(program, agents), program.scalar, *REWARD_LIMIT)
+        tried = Trial(reward, samples.origin, samples.state, beat)
+        tried.check(None if fresh is None else _rewards(fresh, agents))
+        met = samples.in_order()
+        trained = Trial(reward, met.origin, met.state, beat)
+        trained.require_rows_alone(MOMENTS)
+        tried.surroundings.require(reward.name)
         if tried.spread() < LEAST_SPREAD:
             raise SignalError(
                 "the reward is the same in every state that was tried: nothing can be learned from it", "dynamic"
             )
     if program.enhance is not None:
-        seen = {"obs": samples.state.obs, **({"history": samples.history()} if program.wants_history else {})}
-        tried = Trial("enhance_observation", _features(program), program, samples, StateView(seen), beat)
-        tried.check(None if fresh is None else _features(fresh), LARGEST_FEATURE, "scale features to about 1")
-        if program.scope == "own":
-            _check_own_scope(tried)
+        features = Function("enhance_observation", _features(program), False, *FEATURE_LIMIT)
+        tried = Trial(features, samples.origin, _seen(program, samples, samples.history), beat)
+        tried.check(None if fresh is None else _features(fresh))
+        begun, few = samples.just_begun(), tried.view.rows(slice(0, SUBSETS[-1]))
+        trials = (
+            tried,
+            Trial(features, begun.origin, _seen(program, begun, begun.history_of_none), beat),
+            Trial(features, tried.origin[: SUBSETS[-1]], few, beat),
+        )
+        for trial in trials[1:]:
+            trial.require_rows_alone()
+        tried.surroundings.require(features.name)
+        for trial in trials if program.scope == "own" else ():
+            _check_own_scope(trial)
 
 
-_MADE: dict[tuple[type, TaskCard], Samples] = {}
-"""For who has none to hand in: the samples of this process's tasks."""
-
-
-def _samples_of(task: Task) -> Samples:
-    """Environments of others may be slow, but their cards do not tell one from another."""
-    if not isinstance(task, TensorTask):
-        return sample(task)
-    key = (type(task), task.card)
-    if key not in _MADE:
-        _MADE[key] = sample(task)
-    return _MADE[key]
+def _seen(program: Program, samples: Samples, history: Callable[[], Tensor]) -> StateView:
+    return StateView({"obs": samples.state.obs, **({"history": history()} if program.wants_history else {})})
 
 
 def _rewards(program: Program, agents: int) -> Callable[[StateView], Values]:
@@ -171,31 +170,38 @@ def _require_plain(value: Tensor) -> None:
 # ---------------------------------------------------------------- one function on many states
 
 
-@dataclass
-class Trial:
-    """A function tried on the sampled states and on what is made of them."""
+@dataclass(frozen=True)
+class Function:
+    """What is tried, and how large its values may be."""
 
     name: str
-    function: Callable[[StateView], Values]
-    program: Program
-    samples: Samples
+    call: Callable[[StateView], Values]
+    scalar: bool
+    largest: float
+    remedy: str
+
+
+@dataclass
+class Trial:
+    """A function tried on states, whose kinds are in `origin` [B], and on what is made of them."""
+
+    function: Function
+    origin: Tensor
     view: StateView
     beat: Beat
 
     def __post_init__(self) -> None:
-        self.scalar = self.program.scalar and self.name != "enhance_observation"
-        self.origin = self.samples.origin
+        self.name, self.scalar = self.function.name, self.function.scalar
         if self.scalar:
-            some = torch.linspace(0, self.samples.rows - 1, min(SCALAR_ROWS, self.samples.rows)).long()
+            some = torch.linspace(0, len(self.origin) - 1, min(SCALAR_ROWS, len(self.origin))).long()
             self.view, self.origin = self.view.rows(some), self.origin[some]
         self.rows = len(self.origin)
+        self.most = MOST_SCALAR_SECONDS if self.scalar else MOST_SECONDS
         self.surroundings = Surroundings.now()
-        self.largest, self.remedy = float("inf"), ""
         self.answered: list[Values] = []
 
-    def check(self, fresh: Callable[[StateView], Values] | None, largest: float, remedy: str) -> None:
+    def check(self, fresh: Callable[[StateView], Values] | None) -> None:
         """All that is asked of any function. Cheap and telling questions come first."""
-        self.largest, self.remedy = largest, remedy
         first = self._first_calls()
         self.surroundings.require(self.name)
         masks = self._altered_rows()
@@ -211,9 +217,24 @@ class Trial:
         self.surroundings.require(self.name)
         self.answered = [first, *mixed]
 
+    def require_rows_alone(self, moments: Sequence[float | None] = (None,)) -> None:
+        """The least that is asked of a function: of half of the rows, that the others do not matter.
+
+        With `moments`, all rows are at the same one of a training; at each of them it is asked again.
+        """
+        mask = self._altered_rows()[0]
+        kept, mixture = mask == UNALTERED, altered(self.view, mask)
+        for moment in moments:
+            if moment is not None:
+                progress = torch.full_like(self.view.time, moment)
+                self.view, mixture = at_moments(self.view, progress), at_moments(mixture, progress)
+            first, _ = self._timed(self.view)
+            self._require_rows_stand_alone(first, self._on_altered(mixture, mask), kept)
+        self.answered = [first]
+
     def call(self, view: StateView, alterations: Tensor | None = None) -> Values:
         """The values of one call: of the right kind, finite, small enough, and the inputs left alone."""
-        values = self._answer(self.function, view)
+        values = self._answer(self.function.call, view)
         for name, value in values.items():
             if view is self.view or alterations is not None:
                 self._require_sane(name, value, alterations)
@@ -221,7 +242,12 @@ class Trial:
 
     def _answer(self, function: Callable[[StateView], Values], view: StateView) -> Values:
         mine = view.clone()
-        values = function(mine)
+        try:
+            values = function(mine)
+        except TypeError as error:
+            if "torch.return_types" not in str(error):
+                raise
+            raise _explained(error, ".min(dim) and .max(dim) give values and indices: write .amin(dim)") from None
         if not _untouched(mine, view):
             raise SignalError(f"{self.name} changes its input: work on a copy, with .clone()", "dynamic")
         self.beat()
@@ -235,13 +261,13 @@ class Trial:
             raise SignalError(
                 f"{name} returned NaN or infinity for {where}: guard divisions, logs and roots", "dynamic"
             )
-        excess = value.abs() > self.largest
+        excess = value.abs() > self.function.largest
         if alterations is not None:
             # The wide state is no state of the task: there only finite numbers are asked for.
             excess &= (alterations != WIDE).view(-1, *(1,) * (value.dim() - 1))
         if bool(excess.any()):
             size, where = float(value.abs()[excess].max()), self._where(excess, alterations)
-            raise SignalError(f"{name} is as large as {size:g} for {where}: {self.remedy}", "dynamic")
+            raise SignalError(f"{name} is as large as {size:g} for {where}: {self.function.remedy}", "dynamic")
 
     def _where(self, bad: Tensor, alterations: Tensor | None) -> str:
         """The kind of the first state where something is wrong."""
@@ -254,30 +280,29 @@ class Trial:
 
     def _first_calls(self) -> Values:
         """The values for all states. Smaller batches come before: what loops is found before it costs much."""
-        most = MOST_SCALAR_SECONDS if self.scalar else MOST_SECONDS
         # A permuted part of the batch; made states are left out, for they are full of ties.
         met = (self.origin <= TRAINED).nonzero().flatten().flip(0)
         one, *others = (met[:: max(1, len(met) // size)][:size] for size in SUBSETS)
         some = others[-1]
-        values, little = self._one_row(one, some, most)
+        values, little = self._one_row(one, some)
         parts = [(values, one)]
         for index in others:
-            values, more = self._timed(self.view.rows(index), most)
+            values, more = self._timed(self.view.rows(index))
             parts.append((values, index))
         expected = little + max(more - little, 0.0) * self.rows / len(some)
-        if expected > HOPELESS * most:
-            raise self._too_slow(expected, most, "would take about")
-        first, _ = self._timed(self.view, most)
+        if expected > HOPELESS * self.most:
+            raise self._too_slow(expected, "would take about")
+        first, _ = self._timed(self.view)
         for values, index in parts:
             self._require_same(first, values, index)
         return first
 
-    def _one_row(self, one: Tensor, some: Tensor, most: float) -> tuple[Values, float]:
+    def _one_row(self, one: Tensor, some: Tensor) -> tuple[Values, float]:
         """A batch of one state, which is what forgetful code stumbles over: it is told that this is it."""
         try:
-            return self._timed(self.view.rows(one), most)
+            return self._timed(self.view.rows(one))
         except Exception as error:
-            self._timed(self.view.rows(some), most)  # what fails with any batch speaks for itself
+            self._timed(self.view.rows(some))  # what fails with any batch speaks for itself
             raise _explained(
                 error, "for a batch of a single state, which may come: give squeeze() a dimension, and keep the axis B"
             ) from None
@@ -291,22 +316,22 @@ class Trial:
             kinds = ", ".join(ALTERATIONS)
             raise _explained(error, f"where some rows are altered ({kinds}): clamp indices, guard divisions") from None
 
-    def _timed(self, view: StateView, most: float) -> tuple[Values, float]:
+    def _timed(self, view: StateView) -> tuple[Values, float]:
         """Values and seconds, of the processor: a busy machine is no fault of the candidate."""
         fastest = float("inf")
         for _ in range(3):
             started = time.process_time()
             values = self.call(view)
             fastest = min(fastest, time.process_time() - started)
-            if fastest <= most:
+            if fastest <= self.most:
                 return values, fastest
-            if fastest > HOPELESS * most:
+            if fastest > HOPELESS * self.most:
                 break
-        raise self._too_slow(fastest, most, "takes")
+        raise self._too_slow(fastest, "takes")
 
-    def _too_slow(self, seconds: float, most: float, verb: str) -> SignalError:
+    def _too_slow(self, seconds: float, verb: str) -> SignalError:
         return SignalError(
-            f"{self.name} {verb} {seconds:.2f} s for {self.rows} states: at most {most} s, vectorise it", "dynamic"
+            f"{self.name} {verb} {seconds:.2f} s for {self.rows} states: at most {self.most} s, vectorise it", "dynamic"
         )
 
     # ------------------------------------------------------------ each row alone
@@ -342,8 +367,24 @@ class Trial:
 
     def _not_alone(self, first: Values, message: str) -> SignalError:
         """What does not even repeat itself is told so: that is the fault to mend first."""
-        same = _equal(first, self.call(self.view))
-        return SignalError(message if same else self._forgetful(), "dynamic")
+        if not _equal(first, self.call(self.view)):
+            return SignalError(self._forgetful(), "dynamic")
+        if self._alone_at_one_moment():
+            message += ", also in state.training_progress, which is [B]: .unsqueeze(-1) makes it fit [B, N]"
+        return SignalError(message, "dynamic")
+
+    def _alone_at_one_moment(self) -> bool:
+        """Whether nothing but the moments of training, which a rollout has but one of, was read of other rows."""
+        progress = vars(self.view).get("training_progress")
+        if progress is None or bool((progress == progress[0]).all()):
+            return False
+        same = replace(self, view=at_moments(self.view, torch.full_like(progress, MOMENTS[1])))
+        try:
+            same._first_calls()
+            same.require_rows_alone()
+        except SignalError:
+            return False
+        return True
 
     def _forgetful(self) -> str:
         return f"{self.name} answers differently to the same input: keep no state"
@@ -417,7 +458,7 @@ def _check_own_scope(trial: Trial) -> None:
         if history is not None:
             strange = history[other] * factor[:, None, None, None]
             seen["history"] = torch.where(keeps[:, None, :, None], history, strange)
-        found = trial._answer(trial.function, StateView(seen))["enhance_observation"]
+        found = trial._answer(trial.function.call, StateView(seen))["enhance_observation"]
         moved = (found != value).any(-1) if found.shape == value.shape else torch.ones_like(keeps)
         if bool((moved & keeps).any()):
             agent = int((moved & keeps).any(0).nonzero()[0])
@@ -460,4 +501,4 @@ def _equal(one: Values, other: Values) -> bool:
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and bool(torch.isclose(a, b, rtol=1e-4, atol=1e-5).all())
+    return a.shape == b.shape and bool(torch.isclose(a, b, rtol=1e-5, atol=1e-5).all())

@@ -19,6 +19,7 @@ from torch import Tensor
 from marlsmith.marl import checkpoint
 from marlsmith.marl.config import TrainConfig
 from marlsmith.marl.evaluation import Policy, RandomPolicy, bounded, stack_states
+from marlsmith.marl.executor import MOST_ROWS, ROWS
 from marlsmith.marl.observing import Observer
 from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.program import HISTORY, Program, build_program
@@ -38,9 +39,7 @@ from marlsmith.schemas import (
     TaskCard,
 )
 
-ROWS = 1_600
-"""As in a rollout of the default training: 4 seeds, 16 environments, 25 steps."""
-LEAST_ROWS, MOST_ROWS = 400, 4_096
+LEAST_ROWS = 400
 """Fewer states tell too little of a function, however small the batches of a training are."""
 SLOW_ROWS = 256
 """So many transitions are asked of environments of others."""
@@ -82,10 +81,36 @@ class Samples:
         older = [before + (before - obs) * back for back in range(1, HISTORY - 1)]
         rows = torch.stack([*reversed(older), before, obs], 1)
         steps_ago = torch.arange(HISTORY - 1, -1, -1)
-        # A share of time and no count of steps is known: a step is the least share that was met.
-        step = self.state.time[self.state.time > 0].min()
+        step = 1 / self.horizon
         known = (steps_ago * step).unsqueeze(0) <= self.state.time.unsqueeze(1) + step / 2
         return rows * known[..., None, None]
+
+    def history_of_none(self) -> Tensor:
+        """[B, H, N, D] where `obs` is all that was seen of an episode."""
+        obs = self.state.obs.unsqueeze(1)
+        return torch.cat((torch.zeros_like(obs).expand(-1, HISTORY - 1, -1, -1), obs), 1)
+
+    @property
+    def horizon(self) -> int:
+        """Steps of an episode: a step is the least share of time that was met."""
+        return round(1 / float(self.state.time[self.state.time > 0].min()))
+
+    def rows_of(self, index: Tensor) -> Samples:
+        return Samples(self.state.rows(index), self.origin[index])
+
+    def in_order(self) -> Samples:
+        """As the rollout of a training comes: step by step, all environments at the same one."""
+        ordered = self.rows_of(self.state.time.argsort(stable=True))
+        clock = 1 + torch.arange(self.rows) // -(-self.rows // self.horizon)
+        time = clock.float() / self.horizon
+        prev = StateView({**vars(ordered.state.prev), "time": time - 1 / self.horizon})
+        return Samples(StateView({**vars(ordered.state), "time": time, "prev": prev}), ordered.origin)
+
+    def just_begun(self) -> Samples:
+        """Where episodes begin: `obs` is what was seen before the first step of as many as there are."""
+        first = (self.state.time < 1.5 / self.horizon).nonzero().flatten()
+        begun = self.rows_of(first)
+        return Samples(StateView({**vars(begun.state), "obs": begun.state.prev_obs}), begun.origin)
 
 
 def sample(task: Task, rows: int = ROWS, seed: int = 0) -> Samples:
@@ -122,8 +147,13 @@ def sample(task: Task, rows: int = ROWS, seed: int = 0) -> Samples:
     order = torch.randperm(rows, generator=draws)
     state = state.rows(order)
     # An annealed reward must be sound from the first step to the last.
-    state = StateView({**vars(state), "training_progress": torch.linspace(0, 1, rows)})
-    return Samples(state, origin[order])
+    return Samples(at_moments(state, torch.linspace(0, 1, rows)), origin[order])
+
+
+def at_moments(state: StateView, progress: Tensor) -> StateView:
+    """The view with each row at its moment [B] of a training."""
+    prev = StateView({**vars(state.prev), "training_progress": progress})
+    return StateView({**vars(state), "training_progress": progress, "prev": prev})
 
 
 def pack(samples: Samples) -> bytes:
@@ -152,12 +182,6 @@ def _named(samples: Samples) -> Iterator[tuple[str, Tensor]]:
 
 
 # ---------------------------------------------------------------- play
-
-
-def random_play(task: Task, rows: int = SLOW_ROWS) -> StateView:
-    """Transitions of a random policy as one batch, in the order of time."""
-    view = view_of(played(task, None, rows, 0), task.card).rows(slice(0, rows))
-    return StateView({**vars(view), "training_progress": torch.linspace(0, 1, rows)})
 
 
 def view_of(steps: Transitions, card: TaskCard) -> StateView:
