@@ -417,7 +417,10 @@ def altered(view: StateView, alterations: Tensor) -> StateView:
         if value.dim() > 2:  # [B, N, ...] or [B, M, ...]; a history's place is its newest
             first = value[:, :1] if value.dim() == 3 else value[:, :, :1]
             value = torch.where((alterations == ONE_PLACE).view(shape), first, value)
-        return (value * factor.view(shape)).masked_fill((alterations == ZEROS).view(shape), 0.0)
+        scaled = value * factor.view(shape)
+        if value.dim() <= 2 and bool((value > 0).all()):  # a level or a total, which is zero in no state
+            return scaled
+        return scaled.masked_fill((alterations == ZEROS).view(shape), 0.0)
 
     return StateView({
         name: altered(value, alterations) if isinstance(value, StateView)

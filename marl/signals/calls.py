@@ -32,6 +32,10 @@ class Calls:
         for keyword in node.keywords:
             if keyword.arg in KEYWORD_REMEDIES:
                 self._problems.refuse(node, f"{keyword.arg}=", KEYWORD_REMEDIES[keyword.arg])
+            elif keyword.arg == "where":  # an own function may hand it on to a library's
+                self._problems.refuse(node, "where=", "it leaves places unwritten, use np.where on the result")
+            elif keyword.arg is None and not self._names.is_own_function(node.func):
+                self._problems.refuse(node, "** in a call of what is no function of yours", "write the keywords out")
         path = self._names.path(node.func)
         if path or isinstance(node.func, ast.Attribute):
             self._check_arguments(node, path)
@@ -43,11 +47,7 @@ class Calls:
     def _check_arguments(self, node: ast.Call, path: str) -> None:
         """Of a library's function or a method: its keywords must be readable, and so must a dtype."""
         for keyword in node.keywords:
-            if keyword.arg is None:
-                self._problems.refuse(node, "** in a call of a library's function", "write the keywords out")
-            elif keyword.arg == "where":
-                self._problems.refuse(node, "where=", "it leaves places unwritten, use np.where on the result")
-            elif keyword.arg == "dtype" and not path.startswith("torch"):
+            if keyword.arg == "dtype" and not path.startswith("torch"):
                 self._check_dtype(keyword.value)
             elif keyword.arg == "device":
                 self._check_device(keyword.value)
@@ -107,13 +107,13 @@ class Calls:
                 self._problems.refuse(node, f"{name} of {shown(large)}", f"take at most {most}")
 
     def check_repetition(self, node: ast.BinOp) -> None:
-        """`[0] * n` and `"x" * n` with a large n."""
+        """`[0] * n` and `"x" * n` with a large n, and `"%d" % n`, which the guard of f-strings does not see."""
+        if isinstance(node.op, ast.Mod) and _is_text(node.left):
+            self._problems.refuse(node, "% of a text", "use an f-string")
         if not isinstance(node.op, ast.Mult):
             return
         for one, other in ((node.left, node.right), (node.right, node.left)):
-            repeated = isinstance(one, ast.List | ast.Tuple | ast.JoinedStr) or (
-                isinstance(one, ast.Constant) and isinstance(one.value, str)
-            )
+            repeated = isinstance(one, ast.List | ast.Tuple) or _is_text(one)
             times = self._literals.value(other)
             if repeated and times is not None and times > MOST:
                 self._problems.refuse(node, f"a repetition of {shown(times)}", f"take at most {MOST}")
@@ -124,3 +124,7 @@ class Calls:
             for part in ast.walk(node.format_spec)
         ):
             self._problems.refuse(node, "a format as wide as this", "use at most two digits")
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))

@@ -238,7 +238,25 @@ def _door(module: str) -> SimpleNamespace:
     return SimpleNamespace(**found)
 
 
+class Hint:
+    """A name of `typing` in candidate code. Python's own remembers what it was subscribed with, from call to call."""
+
+    def __getitem__(self, of: object) -> Hint:
+        return self
+
+    def __or__(self, other: object) -> Hint:
+        return self
+
+    __ror__ = __or__
+
+
+def _typing() -> SimpleNamespace:
+    hints: dict[str, Any] = {path.rpartition(".")[2]: Hint() for path, module in PATHS.items() if module == "typing"}
+    return SimpleNamespace(**{**hints, "TYPE_CHECKING": False, "cast": lambda kind, value: value})
+
+
 DOORS = {name: _door(name) for name in MODULES if name.partition(".")[0] in {"torch", "numpy"}}
+DOORS["typing"] = _typing()
 for _name in sorted(DOORS):
     _parent, _, _child = _name.rpartition(".")
     if _parent:

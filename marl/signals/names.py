@@ -9,6 +9,7 @@ from marlsmith.marl.signals.allowed import (
     BUILTINS,
     IMPORT_REMEDIES,
     MODULES,
+    NODE_REMEDIES,
     PATH_REMEDIES,
     PATHS,
     REUSABLE,
@@ -39,14 +40,30 @@ class Names:
         self.bound: set[str] = set()
         self.typed: set[int] = set()  # ids of nodes where a type may be named
         self.judged: set[int] = set()  # ids of nodes that need no further look
+        self.refused: set[str] = set()  # names of refused things, each with a problem: no second one about them
+        self.unused: dict[int, ast.alias] = {}  # refused imports that nothing uses, to be left out
         self.in_module = {name for node in tree.body for name in stored(node)}
         self.methods = {name for name, found in defined_functions(tree).items() if found.wants_self}
         self._arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        self._functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+        self._other_than_functions = self._arguments | {
+            node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
         self.judged.update(id(name) for node in tree.body if (name := asks_for_main(node)))
+        self._used: dict[str, list[ast.Name]] = {}
+        for node in nodes:
+            if isinstance(node, ast.Name):
+                self._used.setdefault(node.id, []).append(node)
         self._imports()
-        self._type_aliases()
+        self._more_aliases()
         self._bindings()
         self._places_of_types()
+
+    def is_own_function(self, node: ast.expr) -> bool:
+        """Whether this names a function that the module defines, and can stand for nothing else; or `dict`."""
+        if not isinstance(node, ast.Name) or node.id in self._other_than_functions:
+            return False
+        return node.id in self._functions or (node.id == "dict" and "dict" not in self.bound)
 
     def path(self, node: ast.expr) -> str:
         """The dotted path that an expression names, or nothing."""
@@ -73,13 +90,14 @@ class Names:
                     if self._importable(node, alias.name):
                         self._alias(node, alias.asname or path, path)
                     else:
-                        self.bound.add(alias.asname or path)  # refused once is enough
+                        self._give_up(alias.asname or path)
             elif isinstance(node, ast.ImportFrom):
                 self._import_from(node)
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         if node.level or not self._importable(node, node.module or ""):
-            self.bound.update(alias.asname or alias.name for alias in node.names)
+            for alias in node.names:
+                self._give_up(alias.asname or alias.name)
             if node.level:
                 self._problems.refuse(node, "a relative import", "import torch, numpy or math")
             return
@@ -93,8 +111,25 @@ class Names:
                 )
             elif path in PATHS or path in MODULES:
                 self._alias(node, alias.asname or alias.name, path)
-            else:
+            elif node.module == "__future__":
                 self.refuse_path(node, path)
+            else:
+                self._refuse_uses(alias, alias.asname or alias.name, path)
+
+    def _refuse_uses(self, alias: ast.alias, name: str, path: str) -> None:
+        """What is imported and never named does nothing: it is left out of the tree."""
+        uses = self._used.get(name, [])
+        for use in uses:
+            self.refuse_path(use, path)
+        if uses:
+            self._give_up(name)
+        else:
+            self.unused[id(alias)] = alias
+
+    def _give_up(self, name: str) -> None:
+        """Of something that is refused: once is enough."""
+        self.bound.add(name)
+        self.refused.add(name)
 
     def _importable(self, node: ast.AST, module: str) -> bool:
         if module in MODULES or (module == "__future__" and isinstance(node, ast.ImportFrom)):
@@ -109,6 +144,8 @@ class Names:
         remedy: Remedy
         if name.endswith("_") and name[:-1] in siblings:
             remedy = f"use {path[:-1]} and its result"
+        elif parent == "torch.nn":
+            remedy = _function_of(name)
         else:
             remedy = closest(name, lambda: siblings, "only pure functions of tensors and numbers are")
         self._problems.refuse(node, path, PATH_REMEDIES.get(path, remedy))
@@ -118,8 +155,15 @@ class Names:
         if self.aliases.setdefault(name, path) != path:
             self._problems.refuse(node, f"{name} for both {self.aliases[name]} and {path}", "use two names")
 
-    def _type_aliases(self) -> None:
-        """`Tensor = torch.Tensor` at module level is another way to import it."""
+    def _more_aliases(self) -> None:
+        """`Tensor = torch.Tensor` at module level, or `F = torch.nn.functional`, is another way to import it."""
+        for node in self._nodes:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name) as target], value=ast.Attribute() as module) if (
+                    path := self.path(module)
+                ) in MODULES:
+                    self._alias(node, name, path)
+                    self.judged.update((id(target), *map(id, ast.walk(module))))
         for node in self._tree.body:
             match node:
                 case ast.Assign(targets=[ast.Name(id=name) as target], value=value) if (
@@ -171,7 +215,12 @@ class Names:
                             node, f"giving {name} a new meaning", f"{name} is imported, take another name"
                         )
                 case ast.ClassDef(name=name):
-                    self.bound.add(name)  # a class is refused as such
+                    self._problems.refuse(node, *NODE_REMEDIES[ast.ClassDef])
+                    self._give_up(name)
+                case ast.Assign(
+                    targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=maker)) | ast.Name(id=maker)
+                ) if maker in self.refused and maker != name:
+                    self._give_up(name)
         defined: set[str] = set()
         for node in self._tree.body:
             names = {node.name} if isinstance(node, ast.FunctionDef) else stored(node)
@@ -188,6 +237,15 @@ class Names:
             self._problems.refuse(node, f"giving {name} a new meaning", "it is Python's own, take another name")
         elif name.startswith("__"):
             self._problems.refuse(node, f"the name {name}", "begin it with a letter")
+
+
+def _function_of(name: str) -> str:
+    """What to write instead of a class of torch.nn."""
+    plain = name.lower().replace("_", "")
+    for function in sorted(HELD["torch.nn.functional"]):
+        if function.replace("_", "") in {plain, plain.removesuffix("loss")}:
+            return f"use torch.nn.functional.{function}"
+    return "use the functions of torch.nn.functional"
 
 
 def _type_parts(place: ast.expr) -> Iterator[ast.expr]:

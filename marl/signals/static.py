@@ -8,6 +8,7 @@ Each refusal names the line, the fault and the remedy, for a model repairs its c
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 from marlsmith.marl.signals.allowed import (
     ALLOWED_NODES,
@@ -71,11 +72,13 @@ def check_source(source: str, state_fields: frozenset[str], task: str = "the tas
     """
     source = without_mark(source)
     tree = parse(source)
-    problems = _Check(tree, state_fields, task).problems
+    check = _Check(tree, state_fields, task)
+    problems = check.problems
     if not source.isascii():
         for line, name in foreign_names(source):
             problems.add(line, name, "use ASCII letters outside text")
     problems.raise_first()
+    check.leave_out()
     return python(lambda: _compiled(tree))
 
 
@@ -83,6 +86,17 @@ def _compiled(tree: ast.Module) -> ast.Module:
     """A stray return or break shows only here. Only for trees of allowed nodes: nested `try` doubles the work."""
     compile(tree, "<signal>", "exec", dont_inherit=True)
     return tree
+
+
+def _root(node: ast.expr) -> ast.expr:
+    """Where a chain of attributes and calls begins."""
+    while isinstance(node, ast.Attribute | ast.Call):
+        node = node.value if isinstance(node, ast.Attribute) else node.func
+    return node
+
+
+def _called(node: ast.expr) -> ast.expr:
+    return node.func if isinstance(node, ast.Call) else node
 
 
 def _is_state(node: ast.expr) -> bool:
@@ -102,6 +116,8 @@ class _Check:
         self._fields = state_fields
         self._field_names = ", ".join(sorted(state_fields)) or "none"
         self._task = task
+        self._tree = tree
+        self._replaced: dict[int, ast.AST] = {}  # id of a node -> what is compiled in its place
         nodes = list(ast.walk(tree))
         literals = Literals(tree)
         self._names = Names(tree, nodes, self.problems)
@@ -135,11 +151,33 @@ class _Check:
         for power, what in literals.explosions:
             self._refuse(power, f"this {what}, a number of thousands of digits,", "write a smaller number")
 
+    def leave_out(self) -> None:
+        """Takes what can have no effect out of the tree: the rest is what was checked, and what is compiled."""
+        unused = self._names.unused
+        if not unused and not self._replaced:
+            return
+        for node in list(ast.walk(self._tree)):
+            if isinstance(node, ast.ImportFrom) and any(id(alias) in unused for alias in node.names):
+                node.names = [alias for alias in node.names if id(alias) not in unused]
+                if not node.names:
+                    self._replaced[id(node)] = ast.copy_location(ast.Pass(), node)
+        for node in list(ast.walk(self._tree)):
+            for name, value in ast.iter_fields(node):
+                if isinstance(value, list):
+                    value[:] = [self._instead(item) for item in value]
+                else:
+                    setattr(node, name, self._instead(value))
+
+    def _instead(self, item: Any) -> Any:
+        while id(item) in self._replaced:
+            item = self._replaced[id(item)]
+        return item
+
     def _refuse(self, node: ast.AST, what: str, remedy: Remedy) -> None:
         self.problems.refuse(node, what, remedy)
 
     def _name(self, node: ast.Name) -> None:
-        if id(node) in self._settled or isinstance(node.ctx, ast.Store):
+        if id(node) in self._settled or isinstance(node.ctx, ast.Store) or node.id in self._names.refused:
             return
         name = node.id
         if name in self._names.aliases:
@@ -181,6 +219,9 @@ class _Check:
             self._refuse(node, f"assigning to .{node.attr}", "keep it in a local name and return it")
         root = chain[0].value
         rest = chain
+        beginning = _root(root)
+        if isinstance(beginning, ast.Name) and beginning.id in self._names.refused:
+            return
         if isinstance(root, ast.Name) and root.id in self._names.aliases:
             self._settled.add(id(root))
             rest = self._follow(self._names.aliases[root.id], chain)
@@ -214,11 +255,11 @@ class _Check:
         remedy: Remedy
         if name.startswith("_"):
             remedy = "use public tensor methods and state fields"
+        elif name in ATTRIBUTE_REMEDIES:
+            remedy = ATTRIBUTE_REMEDIES[name]
         elif name.endswith("_"):
             known = name[:-1] in self._attributes
             remedy = f"it works in place, use {f'.{name[:-1]}' if known else 'a new tensor'} and its result"
-        elif name in ATTRIBUTE_REMEDIES:
-            remedy = ATTRIBUTE_REMEDIES[name]
         else:
             # What only LERO's world objects have is no guess: the code that is checked here reads a state.
             if _is_state(owner):
@@ -240,13 +281,20 @@ class _Check:
                     case ast.Call(args=[owner, ast.Constant(value=str(attribute)), *rest], keywords=[]) if len(
                         rest
                     ) <= 1 and not any(isinstance(item, ast.Starred) for item in node.args):
-                        self._check_attribute(node, owner, attribute)
+                        if not self._is_absent(owner, attribute) or (name == "getattr") != bool(rest):
+                            self._check_attribute(node, owner, attribute)
+                        else:  # the name is never looked up, whatever `state` may be
+                            self._replaced[id(node)] = rest[0] if rest else ast.copy_location(ast.Constant(False), node)
                     case _:
                         self._refuse(node, f"{name} of a computed name", f'write {name}(x, "field")')
             case ast.Call(func=ast.Name() | ast.Attribute() as function) if self._names.path(function) in TYPES_ONLY:
                 self._settled.update(map(id, ast.walk(function)))
                 self._refuse_type(node, f"a call of {self._names.path(function)}", self._names.path(function))
         self._calls.check(node)
+
+    def _is_absent(self, owner: ast.expr, name: str) -> bool:
+        """Whether code asks if `state` has a field that other tasks may have, and this one has not."""
+        return _is_state(owner) and name.isidentifier() and not name.startswith("_") and name not in self._attributes
 
     def _raise(self, node: ast.Raise) -> None:
         function = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
@@ -287,8 +335,14 @@ class _Check:
 
     def _function(self, node: ast.FunctionDef) -> None:
         for decorator in node.decorator_list:
-            if not self._is_no_grad(decorator):
-                self._refuse(node, "this decorator", "leave it out; only @torch.no_grad() may stand here")
+            root, path = _root(decorator), self._names.path(_called(decorator))
+            known = isinstance(root, ast.Name) and root.id in self._names.refused
+            if not known and not self._is_no_grad(decorator) and not self._refused_elsewhere(path):
+                self._refuse(decorator, "this decorator", "leave it out; only @torch.no_grad() may stand here")
+
+    def _refused_elsewhere(self, path: str) -> bool:
+        """Whether `_follow` refuses this path at its first step out of a module."""
+        return path.rpartition(".")[0] in MODULES and path not in PATHS
 
     def _with(self, node: ast.With) -> None:
         if any(item.optional_vars or not self._is_no_grad(item.context_expr) for item in node.items):

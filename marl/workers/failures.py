@@ -47,9 +47,9 @@ def traced_line(dump: bytes) -> int | None:
 
 
 def said(error: BaseException) -> str:
-    """The exception's text. Its class may be the candidate's, and so may be its `__str__`."""
+    """The exception's text, without addresses. Its class may be the candidate's, and so may be its `__str__`."""
     try:
-        return str(error)[:MESSAGE_LIMIT]
+        return re.sub(r" at 0x[0-9a-f]+", "", str(error)[:MESSAGE_LIMIT])
     except BaseException as fault:
         return f"its text raises {type(fault).__name__}"
 

@@ -63,9 +63,9 @@ CHANGING = {
 
 @pytest.mark.parametrize("case", CHANGING)
 def test_what_changes_from_run_to_run_cannot_be_read(case: str) -> None:
-    made = program(CHANGING[case])
-    with pytest.raises(TypeError):
-        made.reward(STATE, 8, 3)
+    """Some are refused by their text already."""
+    with pytest.raises((TypeError, SignalError)):
+        program(CHANGING[case]).reward(STATE, 8, 3)
 
 
 SAME = {

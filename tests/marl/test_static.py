@@ -60,7 +60,7 @@ HOSTILE_BODIES = [
     "f(torch)",
     "[np][0]",
     "getattr(torch, 'os')",
-    "t = torch.nn",
+    "t = torch.nn\n    f(t)",
     "lambda m=torch: m",
     # attributes by name, underscores
     "x.__class__",
@@ -134,16 +134,16 @@ HOSTILE_BODIES = [
     "import os",
     "import os.path as torch2",
     "import torch.utils.data",
-    "from torch import os",
+    "from torch import os\n    os.system('id')",
     "from torch import *",
     "from torch.utils import data",
     "from . import x",
     "from os import system",
     "import multiprocessing",
-    "from itertools import cycle",
-    "from functools import lru_cache",
-    "from operator import attrgetter",
-    "from collections import namedtuple",
+    "from itertools import cycle\n    cycle([1])",
+    "from functools import lru_cache\n    lru_cache(f)",
+    "from operator import attrgetter\n    attrgetter('a')",
+    "from collections import namedtuple\n    namedtuple",
     "from scipy.optimize import linear_sum_assignment",
     "import numpy as torch",
     "undefined_helper(x)",
@@ -461,8 +461,7 @@ def test_honest_body_passes(body: str) -> None:
         (
             "import os\n    os.system('id')\n    os()",
             "line 6: import os is not allowed: only collections, functools, itertools, math, numpy, operator, torch, "
-            "typing are there; line 7: .system is not allowed: use tensor methods, or state's fields: "
-            + ", ".join(sorted(FIELDS)),
+            "typing are there",
         ),
         ("range(10**12)", "line 6: range of 1000000000000 is not allowed: take at most 1000000"),
         ("def f(:", "line 6: syntax error, invalid syntax: correct it"),
@@ -606,3 +605,100 @@ def _seconds(source: str) -> float:
     start = time.perf_counter()
     check_source(source, FIELDS)
     return time.perf_counter() - start
+
+
+# ---------------------------------------------------------------- what is left out
+
+
+def compiled(body: str) -> str:
+    return ast.unparse(check_source(f"{HEAD}def f(x, state):\n    {body}\n", FIELDS))
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ("return getattr(state, 'altitude', None)", "return None"),
+        ("return getattr(state.prev, 'altitude', getattr(state, 'speed', x))", "return x"),
+        ("return hasattr(state, 'altitude')", "return False"),
+        ("return getattr(state, 'goal', None)", "return getattr(state, 'goal', None)"),
+        ("from collections import deque, Counter\n    return Counter()", "    from collections import Counter\n"),
+        ("from torch import os, _C\n    return x", "    pass\n    return x"),
+    ],
+)
+def test_what_can_have_no_effect_is_not_compiled(body: str, left: str) -> None:
+    text = compiled(body)
+    assert left in text
+    for name in ("altitude", "speed", "deque", " os", "_C"):
+        assert name not in text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "getattr(state, '__class__', None)",
+        "getattr(state, '_fields', None)",
+        "hasattr(state, '__class__')",
+        "hasattr(state, 'a', 1)",
+        "getattr(state, 'altitude')",
+        "getattr(state, 'altitude', torch.Tensor)(3)",
+        "getattr(state, 'altitude', torch)",
+        "getattr(state, 'altitude', eval)",
+        "getattr(state, 'altitude', x.keys)()",
+        "getattr(x, 'register_hook', None)",
+        "getattr(state.obs, 'register_hook', None)",
+        "import torch as state\n    getattr(state, 'os', None)",
+        "from torch import os as o\n    return [o]",
+        "from torch import os\n    os = 1",
+        "from __future__ import division",
+        "L = torch.linalg\n    return L",
+        "L = torch.linalg\n    return L.os",
+        "L = torch.linalg\n    L = x",
+        "L = torch.linalg\n    return (lambda L: L)(x)",
+        "L = torch.overrides",
+        "N = torch.nn\n    L = N.Module",
+        "N = L = torch.linalg",
+        "@torch.pi.item\n    def g(): pass",
+        "@torch.linalg\n    def g(): pass",
+        "@F\n    def g(): pass",
+        "import numba\n    @numba.njit\n    def g(): pass",
+        "import scipy\n    scipy = x\n    return scipy.__class__",
+        "'%s' % x",
+    ],
+)
+def test_nothing_is_won_by_what_is_left_out(body: str) -> None:
+    with pytest.raises(SignalError):
+        compiled(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "from functools import lru_cache\n    @lru_cache(maxsize=None)\n    def g(): pass",
+            "line 7: functools.lru_cache is not allowed: leave it out, the function may compute it anew",
+        ),
+        (
+            "import functools\n    @functools.wraps(x)\n    def g(): pass",
+            "line 7: functools.wraps is not allowed: leave it out, and call the function itself",
+        ),
+        (
+            "from collections import namedtuple\n    C = namedtuple('C', 'a b')\n    c = C(1, 2)\n    return c.a + c.b",
+            "line 7: collections.namedtuple is not allowed: use a dict, or plain constants",
+        ),
+        ("torch.cuda.is_available()", "line 6: torch.cuda is not allowed: use obs.device (or state.obs.device)"),
+        ("torch.nn.MSELoss()(x, x)", "line 6: torch.nn.MSELoss is not allowed: use torch.nn.functional.mse_loss"),
+        ("torch.nn.ReLU()(x)", "line 6: torch.nn.ReLU is not allowed: use torch.nn.functional.relu"),
+        ("torch.nn.GRU(3, 4)", "line 6: torch.nn.GRU is not allowed: use the functions of torch.nn.functional"),
+        ("x[0].copy_(x[1])", "line 6: .copy_ is not allowed: assign instead, as in r[:, i] = x"),
+        ("'%d' % 3", "line 6: % of a text is not allowed: use an f-string"),
+    ],
+)
+def test_one_fault_has_one_sentence(body: str, message: str) -> None:
+    with pytest.raises(SignalError) as caught:
+        compiled(body)
+    assert str(caught.value) == message
+
+
+def test_a_module_may_have_another_name() -> None:
+    compiled("G = torch.nn.functional\n    return G.pad(x, (0, 1))")
+    check_source("import torch\nL = torch.linalg\ndef f(x):\n    return L.norm(x)\n", FIELDS)
