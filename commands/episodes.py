@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 SEED_BITS = 62
@@ -30,11 +31,11 @@ def evaluation_seed() -> int:
 
 
 def _write_whole(file: Path, text: str) -> None:
-    """For its owner alone. Raises FileExistsError where another process was quicker."""
-    part = file.with_name(f"{file.name}.{os.getpid()}")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
-        opened.write(text)
+    """For its owner alone. Raises FileExistsError where somebody else was quicker."""
+    descriptor, part = tempfile.mkstemp(dir=file.parent)
     try:
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(text)
         os.link(part, file)
     finally:
-        part.unlink()
+        Path(part).unlink()
