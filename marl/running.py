@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,15 +54,16 @@ class Runner:
 
         failure: JobFailure | None = None
         try:
-            with contextlib.ExitStack() as stack:
-                stack.callback(_stop, servers)
-                try:
-                    result = self._run(order, arguments, connect)
-                except JobFailure as error:
-                    failure = error
-                report = servers[-1].report() if servers else Report()
+            try:
+                result = self._run(order, arguments, connect)
+            except JobFailure as error:
+                failure = error
+            report = servers[-1].report() if servers else Report()
         except EnvironmentFault as fault:
             raise JobFailure("environment", str(fault)) from None
+        finally:
+            for server in servers:
+                server.stop()
         if failure is None:
             return result, report
         if report.fault is not None:
@@ -86,8 +86,3 @@ class Runner:
                 raise
             # That the environments are at fault is for their server to say: a candidate would gain by it.
             raise JobFailure("crash", failure.message) from None
-
-
-def _stop(servers: list[EnvironmentServer]) -> None:
-    for server in servers:
-        server.stop()

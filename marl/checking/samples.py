@@ -9,7 +9,7 @@ random play, repeated up to the batch size, and what is made by hand changes the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,10 +186,6 @@ def _named(samples: Samples) -> Iterator[tuple[str, Tensor]]:
 
 def view_of(steps: Transitions, card: TaskCard) -> StateView:
     return transition_view(steps, card.horizon, training_progress=0.5, gamma=GAMMA)
-
-
-Chooser = Callable[[Tensor, Tensor | None], Tensor]
-"""The actions for observations [P, E, N, D], of those that are available."""
 
 
 def played(task: Task, choose: tuple[Policy, Observer] | None, rows: int, seed: int) -> Transitions:
