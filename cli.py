@@ -75,13 +75,13 @@ def main() -> None:
 @contextmanager
 def _explained() -> Iterator[None]:
     """Turns what the user can mend into a sentence and an exit code."""
-    from marlsmith.schemas import EndpointError, SignalError, UserError
+    from marlsmith.schemas import PausingError, SignalError, UserError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was begun is tidied up
     try:
         yield
         sys.stdout.flush()
-    except (UserError, SignalError, EndpointError) as error:
+    except (UserError, SignalError, PausingError) as error:
         _refuse(str(error))
     except Halted as halt:
         _refuse(str(halt), halt.code)

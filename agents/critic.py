@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from marlsmith.agents.client import ChatClient
-from marlsmith.prompts import render
+from marlsmith.agents.asking.client import Client
+from marlsmith.prompts import Prompts
 from marlsmith.schemas import Citation, Diagnosis, DiagnosisBrief, Finding, printable
 
 TOLERANCE = 0.01
@@ -13,9 +13,10 @@ LONGEST_TEXT = 400
 
 
 class ModelCritic:
-    def __init__(self, client: ChatClient) -> None:
-        self.name = client.spec.model
+    def __init__(self, client: Client, prompts: Prompts | None = None) -> None:
+        self.name = client.name
         self._client = client
+        self._prompts = prompts or Prompts()
 
     def diagnose(self, brief: DiagnosisBrief) -> Diagnosis:
         """A diagnosis in which every claim cites evidence that stands in the brief.
@@ -25,8 +26,9 @@ class ModelCritic:
         """
         answer = self._client.ask(
             "critic",
-            render("critic/system"),
-            render("critic/user", brief=brief),
+            f"s{brief.stage}r{brief.round}",
+            self._prompts.render("critic/system"),
+            self._prompts.render("critic/user", brief=brief),
             Diagnosis,
             complaints=lambda diagnosis: grounded(diagnosis, brief.evidence)[1],
             combine=lambda first, second: max(

@@ -20,8 +20,9 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from marlsmith.agents.client import AnswerError, ChatClient, TextForm
-from marlsmith.prompts import render
+from marlsmith.agents.asking.client import Client
+from marlsmith.agents.asking.question import AnswerError, TextForm
+from marlsmith.prompts import Prompts
 from marlsmith.schemas import (
     AnyFeature,
     AnyTerm,
@@ -88,9 +89,10 @@ class Answer(BaseModel):
 
 
 class ModelGenerator:
-    def __init__(self, client: ChatClient) -> None:
-        self.name = client.spec.model
+    def __init__(self, client: Client, prompts: Prompts | None = None) -> None:
+        self.name = client.name
         self._client = client
+        self._prompts = prompts or Prompts()
 
     def propose(self, brief: ProposalBrief) -> list[Proposal]:
         """What is usable of the model's answers, one for each rejected candidate in a repair pass.
@@ -101,17 +103,18 @@ class ModelGenerator:
         """
         answer = self._client.ask(
             "generator",
-            render(
+            f"s{brief.stage}r{brief.round}a{brief.attempt}",
+            self._prompts.render(
                 "generator/system",
                 brief=brief,
                 reward_terms=vocabulary("reward") if "reward" in wanted(brief) else (),
                 features=vocabulary("observation") if "observation" in wanted(brief) else (),
             ),
-            render("generator/user", brief=brief),
+            self._prompts.render("generator/user", brief=brief),
             Answer,
             complaints=lambda answer: shortfall(answer, brief),
             combine=lambda first, second: combined(first, second, brief),
-            text_form=TextForm(render("answer/modules"), modules) if brief.signals == "any" else None,
+            text_form=TextForm(self._prompts.render("answer/modules"), modules) if brief.signals == "any" else None,
         )
         made, faults = proposals(answer, brief)
         if not made:

@@ -1,44 +1,57 @@
-"""From the words of the command line to the roles of a run."""
+"""From the settings of a run to its roles."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from marlsmith.agents.client import ChatClient
+from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.address import Key
+from marlsmith.agents.asking.client import Client
+from marlsmith.agents.asking.endpoint import Endpoint
 from marlsmith.agents.critic import ModelCritic
-from marlsmith.agents.endpoint import ModelSpec, parse_model
 from marlsmith.agents.generator import ModelGenerator
-from marlsmith.agents.roles import Roles
+from marlsmith.agents.roles import Critic, Generator, Roles, Validator
+from marlsmith.agents.settings import NOBODY, OFFLINE, RoleSettings
 from marlsmith.agents.validator import ModelValidator
+from marlsmith.prompts import Prompts
 
-OFFLINE = "offline"
+
+@dataclass(frozen=True)
+class Cast:
+    """The roles of a run, and the endpoints and accounts behind them."""
+
+    roles: Roles
+    endpoints: tuple[Endpoint, ...]
+    accounts: Accounts
 
 
-def make_roles(
-    generator: str, critic: str, validator: str, log: Path, timeout: float = 120.0
-) -> tuple[Roles, list[ChatClient]]:
-    """Each role is 'offline' or a model, MODEL[@BASE_URL]; the clients are for preflight and for counting.
+def make_roles(settings: RoleSettings, log: Path | None = None) -> Cast:
+    """Roles with the same model share a client, and with it what was learned about the endpoint.
 
-    Roles with the same model share a client, and with it what was learned about the endpoint. Raises
-    UserError for a model that cannot be reached.
+    Without a log nothing is written: for a look at the endpoints.
     """
     from marlsmith.agents.offline import OfflineCritic, OfflineGenerator, OfflineValidator
 
-    clients: dict[ModelSpec, ChatClient] = {}
+    accounts = Accounts(log, settings.budget, [Key(model.key_variable) for model in settings.models.values()])
+    endpoints = {name: Endpoint(model, accounts) for name, model in settings.models.items() if name in settings.players}
+    prompts = Prompts(Path(settings.prompts) if settings.prompts else None)
+    clients = {name: Client(endpoint, accounts, prompts) for name, endpoint in endpoints.items()}
 
-    def client(name: str) -> ChatClient:
-        spec = parse_model(name)
-        return clients.setdefault(spec, ChatClient(spec, log, timeout))
+    def generator(name: str) -> Generator:
+        return OfflineGenerator() if name == OFFLINE else ModelGenerator(clients[name], prompts)
+
+    def critic(name: str) -> Critic:
+        return OfflineCritic() if name == OFFLINE else ModelCritic(clients[name], prompts)
+
+    def validator(name: str) -> Validator | None:
+        if name == NOBODY:
+            return None
+        return OfflineValidator() if name == OFFLINE else ModelValidator(clients[name], prompts)
 
     roles = Roles(
-        generator=OfflineGenerator() if generator == OFFLINE else ModelGenerator(client(generator)),
-        critic=OfflineCritic() if critic == OFFLINE else ModelCritic(client(critic)),
-        validator=OfflineValidator() if validator == OFFLINE else ModelValidator(client(validator)),
+        generators=tuple(map(generator, settings.generators)),
+        critic=critic(settings.critic),
+        validator=validator(settings.validator),
     )
-    return roles, list(clients.values())
-
-
-def tokens(clients: Iterable[ChatClient]) -> int:
-    """Prompt and completion tokens of all clients so far."""
-    return sum(client.usage.tokens for client in clients)
+    return Cast(roles, tuple(endpoints.values()), accounts)

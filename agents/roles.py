@@ -30,6 +30,8 @@ class Validator(Protocol):
 
 @dataclass(frozen=True)
 class Roles:
-    generator: Generator
+    """`validator` is None where nobody is to review."""
+
+    generators: tuple[Generator, ...]
     critic: Critic
-    validator: Validator
+    validator: Validator | None

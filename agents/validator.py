@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from marlsmith.agents.client import ChatClient
-from marlsmith.prompts import render
+from marlsmith.agents.asking.client import Client
+from marlsmith.prompts import Prompts
 from marlsmith.schemas import Review, ReviewBrief, canonical, printable
 
 
 class ModelValidator:
-    def __init__(self, client: ChatClient) -> None:
-        self.name = client.spec.model
+    def __init__(self, client: Client, prompts: Prompts | None = None) -> None:
+        self.name = client.name
         self._client = client
+        self._prompts = prompts or Prompts()
 
     def review(self, brief: ReviewBrief) -> Review:
         """Approval or reasons to refuse.
@@ -20,8 +21,11 @@ class ModelValidator:
         """
         review = self._client.ask(
             "validator",
-            render("validator/system"),
-            render("validator/user", brief=brief, duplicate=canonical(brief.candidate.signal) in brief.tried),
+            f"{brief.candidate.id}/check",
+            self._prompts.render("validator/system"),
+            self._prompts.render(
+                "validator/user", brief=brief, duplicate=canonical(brief.candidate.signal) in brief.tried
+            ),
             Review,
             complaints=_silent_refusal,
         )

@@ -13,7 +13,7 @@ from marlsmith.commands.exits import KILLED, PAUSED, WAITING, Halted, close_stdo
 from marlsmith.graph.display import make_trace
 from marlsmith.graph.run import Paused, Stop, WaitingForApproval
 from marlsmith.graph.trace import Event
-from marlsmith.schemas import EndpointError
+from marlsmith.schemas import PausingError
 
 
 def follow(
@@ -33,7 +33,7 @@ def follow(
         except BrokenPipeError:
             close_stdout()
             halt = Halted(f"nobody reads the output any more; go on with `marlsmith resume {run}`", PAUSED)
-        except EndpointError as error:
+        except PausingError as error:
             halt = Halted(f"{error}; the run is paused, go on with `marlsmith resume {run}`", PAUSED)
         else:
             return

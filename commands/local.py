@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marlsmith.agents.make import make_roles, tokens
+from marlsmith.agents.make import make_roles
 from marlsmith.graph.context import Parts
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.run_directory import RunDirectory
@@ -28,12 +28,12 @@ class Local:
         from marlsmith.marl.signals.writer import to_code
         from marlsmith.marl.tasks import make_task
 
-        settings, roles = directory.settings, directory.settings.roles
-        made, clients = make_roles(roles.generator, roles.critic, roles.validator, directory.path / "llm.jsonl")
+        settings = directory.settings
+        cast = make_roles(settings.roles, directory.path / "llm.jsonl")
         return Parts(
             card=make_task(settings.task).card,
-            roles=made,
+            roles=cast.roles,
             executor=executor,
             signal_to_code=to_code,
-            tokens=lambda: tokens(clients),
+            tokens=lambda: cast.accounts.spent().usage.tokens,
         )

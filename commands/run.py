@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,15 +10,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from marlsmith.agents.endpoint import parse_model
-from marlsmith.agents.make import OFFLINE, make_roles
+from marlsmith.agents.asking.address import parse_model, written
+from marlsmith.agents.make import make_roles
 from marlsmith.agents.offline.draft import Draft
+from marlsmith.agents.settings import OFFLINE, ModelSettings, RoleSettings
 from marlsmith.commands.follow import follow
 from marlsmith.commands.local import Local
 from marlsmith.commands.machine import cores
 from marlsmith.commands.options import BranchOptions
 from marlsmith.commands.references import reference, verify_external
-from marlsmith.graph.methods import RoleSettings, RunSettings, method_from
+from marlsmith.graph.methods import RunSettings, method_from
 from marlsmith.graph.run import start
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import UserError
@@ -54,7 +54,6 @@ def _settings(options: RunOptions) -> RunSettings:
     branch = options.branch
     task = reference(branch.task, branch.task_options)
     train = branch.train_config(task)
-    generator, critic, validator = map(_resolved, (options.generator, options.critic, options.validator))
     overrides = {name: value for name, value in options.overrides.items() if value is not None}
     try:
         return RunSettings(
@@ -63,7 +62,7 @@ def _settings(options: RunOptions) -> RunSettings:
             method=method_from(options.method, overrides),
             train=train,
             evaluation=branch.evaluation(),
-            roles=RoleSettings(generator=generator, critic=critic, validator=validator),
+            roles=_roles(options),
             seed=options.seed,
             workers=options.workers or cores(),
             branch_seconds=branch.branch_seconds,
@@ -74,20 +73,30 @@ def _settings(options: RunOptions) -> RunSettings:
         raise UserError(f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}") from None
 
 
-def _resolved(role: str) -> str:
-    """The role with its address written out: a resume from another shell must reach the same model."""
-    return OFFLINE if role == OFFLINE else str(parse_model(role))
+def _roles(options: RunOptions) -> RoleSettings:
+    """With addresses written out: a resume from another shell must reach the same models."""
+    models: dict[str, ModelSettings] = {}
+
+    def player(said: str) -> str:
+        if said == OFFLINE:
+            return said
+        model = parse_model(said)
+        name = written(model)
+        models[name] = model
+        return name
+
+    generator, critic, validator = map(player, (options.generator, options.critic, options.validator))
+    return RoleSettings(generators=(generator,), critic=critic, validator=validator, models=models)
 
 
 def _preflight(settings: RunSettings) -> None:
     """Asks every role for a sign of life before anything is written."""
     roles = settings.roles
-    if roles.generator == OFFLINE:
+    if OFFLINE in roles.generators:
         method = settings.method
         Draft.blank(make_task(settings.task).card, method.scope, method.evolve)  # raises where it has no means
-    _, clients = make_roles(roles.generator, roles.critic, roles.validator, Path(os.devnull))
-    for client in clients:
-        client.preflight()
+    for endpoint in make_roles(roles).endpoints:
+        endpoint.preflight()
 
 
 def _default_directory(task: str, method: str) -> Path:

@@ -74,7 +74,7 @@ class Story:
                 f"scope {method.scope}",
             ),
             ("training", f"{seeds}; {settings.evaluation.episodes} evaluation episodes; {settings.workers} workers"),
-            ("roles", f"generator {roles.generator}, critic {roles.critic}, validator {roles.validator}"),
+            ("roles", f"generator {', '.join(roles.generators)}, critic {roles.critic}, validator {roles.validator}"),
             ("run", event["run"]),
         )
         table = Table.grid(padding=(0, 2))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from marlsmith.agents.settings import RoleSettings
 from marlsmith.marl.config import EvaluationConfig, TrainConfig
 from marlsmith.marl.executor import MOST_ROWS
 from marlsmith.schemas import Record, Scope, UserError
@@ -58,14 +59,6 @@ def method_from(name: str, overrides: Mapping[str, object] | None = None) -> Met
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise UserError(f"method setting {field} = {first['input']!r}: {first['msg']}") from error
-
-
-class RoleSettings(Record):
-    """Who stands behind each role: 'offline', 'manual', or a model."""
-
-    generator: str = "offline"
-    critic: str = "offline"
-    validator: str = "offline"
 
 
 class RunSettings(Record):

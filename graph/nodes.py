@@ -6,19 +6,17 @@ proposals, a diagnosis, checks, an evaluation) is read back instead of being mad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from marlsmith.agents.client import AnswerError
+from marlsmith.agents.asking.question import AnswerError
 from marlsmith.graph import judgement
-from marlsmith.graph.briefs import code_of, diagnosis_brief, proposal_brief, review_brief, tried
+from marlsmith.graph.admission import check_all
+from marlsmith.graph.briefs import code_of, diagnosis_brief
 from marlsmith.graph.context import Context
-from marlsmith.graph.methods import reward_rows
-from marlsmith.graph.naming import batch_name, candidate_ids
+from marlsmith.graph.naming import batch_name
 from marlsmith.graph.outcome import finished_event
+from marlsmith.graph.proposing import ask_for_candidates
 from marlsmith.graph.seeds import confirm_seeds, role_seed, search_seeds
 from marlsmith.graph.state import (
     BranchTask,
@@ -30,7 +28,6 @@ from marlsmith.graph.state import (
 )
 from marlsmith.graph.trace import (
     Approval,
-    Checked,
     Checks,
     Diagnosed,
     Judged,
@@ -43,12 +40,8 @@ from marlsmith.graph.trace import (
 )
 from marlsmith.graph.training_tool import TrainBranch, make_train_branch
 from marlsmith.schemas import (
-    Candidate,
     Diagnosis,
     Evaluation,
-    FailureStage,
-    Proposal,
-    ProposalBrief,
     Record,
     Verdict,
     plain,
@@ -97,7 +90,7 @@ def propose(state: State, runtime: Runtime[Context]) -> State:
     name = batch_name(state["stage"], state["round"], state["attempt"])
     batch = directory.batch(name)
     if batch is None:
-        candidates, note = _ask_for_candidates(state, runtime.context)
+        candidates, note = ask_for_candidates(state, runtime.context)
         codes = [code_of(candidate.signal, runtime.context) for candidate in candidates]
         directory.write_batch(name, candidates, codes, note)
     else:
@@ -122,8 +115,13 @@ def check(state: State, runtime: Runtime[Context]) -> State:
     What is left in `rejected` is to be repaired in one more pass; the router needs to know no more.
     """
     name = f"{batch_name(state['stage'], state['round'], state['attempt'])}-checks"
-    directory = runtime.context.directory
-    checks = directory.once(name, Checks, lambda: Checks(checks=_check_all(state["pending"], state, runtime))).checks
+    context = runtime.context
+
+    def examine() -> Checks:
+        said = check_all(state["pending"], state, context, lambda sentence: _warn(state, runtime, sentence))
+        return Checks(checks=said)
+
+    checks = context.directory.once(name, Checks, examine).checks
     for event in checks:
         _tell(runtime, event)
     accepted = state["accepted"] + [event.candidate for event in checks if event.accepted]
@@ -203,87 +201,6 @@ def promote(state: State, runtime: Runtime[Context]) -> State:
 def finish(state: State, runtime: Runtime[Context]) -> State:
     _tell(runtime, finished_event(state, runtime.context))
     return {"finished": True}
-
-
-# ---------------------------------------------------------------- propose
-
-
-def _ask_for_candidates(state: State, context: Context) -> tuple[list[Candidate], str | None]:
-    """The generator's proposals as candidates, and a note where there was something to note."""
-    brief = proposal_brief(state, context)
-    generator = context.parts.roles.generator
-    try:
-        proposals = generator.propose(brief)
-    except AnswerError as error:
-        return [], f"{generator.name} gave no usable proposal: {printable(str(error), 300)}"
-    note = None
-    if len(proposals) > brief.count:
-        note = f"{generator.name} proposed {len(proposals)} signals for {brief.count}: the rest was dropped"
-    elif not proposals:
-        note = f"{generator.name} proposed nothing"
-    elif len(proposals) < brief.count:
-        note = f"{generator.name} gave {len(proposals)} usable proposals of {brief.count}"
-    proposals = proposals[: brief.count]
-    ids = candidate_ids(brief, proposals)
-    return [_candidate(id, p, brief, generator.name) for id, p in zip(ids, proposals, strict=True)], note
-
-
-def _candidate(id: str, proposal: Proposal, brief: ProposalBrief, author: str) -> Candidate:
-    """Only parents that the generator was shown count as parents."""
-    known = {elite.candidate.id for elite in brief.elites} | {r.candidate.id for r in brief.rejected}
-    return Candidate(
-        id=id,
-        stage=brief.stage,
-        round=brief.round,
-        author=author,
-        kind=proposal.kind,
-        parents=tuple(parent for parent in proposal.parents if parent in known),
-        rationale=proposal.rationale,
-        signal=proposal.signal,
-    )
-
-
-# ---------------------------------------------------------------- check
-
-
-def _check_all(ids: Sequence[str], state: State, runtime: Runtime[Context]) -> tuple[Checked, ...]:
-    context = runtime.context
-    method, executor = context.settings.method, context.parts.executor
-    candidates = [context.directory.candidate(id) for id in ids]
-    problems: dict[str, Sequence[str]] = {}
-    for candidate in candidates:
-        earlier = state["proposed"][: state["proposed"].index(candidate.id)]
-        problems[candidate.id] = judgement.breaches(candidate.signal, method, tried(earlier, context))
-    checks = {id: _checked(id, "rules", found) for id, found in problems.items() if found}
-
-    sound = [candidate for candidate in candidates if candidate.id not in checks]
-    task, rows = context.settings.task, reward_rows(context.settings.train, method.search_seeds)
-    with ThreadPoolExecutor(max_workers=max(1, executor.workers)) as pool:
-        failures = list(pool.map(lambda c: executor.check(c.signal, task, method.scope, rows=rows), sound))
-    for candidate, failed in zip(sound, failures, strict=True):
-        if failed:
-            found = [failure.message for failure in failed]
-            checks[candidate.id] = _checked(candidate.id, "executor", found, failed[0].stage)
-        else:
-            checks[candidate.id] = _review(candidate, state, runtime)
-    return tuple(checks[id] for id in ids)
-
-
-def _review(candidate: Candidate, state: State, runtime: Runtime[Context]) -> Checked:
-    """A validator that cannot answer must not stop a sound candidate: the training will judge it."""
-    validator = runtime.context.parts.roles.validator
-    try:
-        review = validator.review(review_brief(candidate, state, runtime.context))
-    except AnswerError as error:
-        _warn(state, runtime, f"{validator.name} gave no usable review of {candidate.id}, which passes: {error}")
-        return Checked(candidate=candidate.id, accepted=True)
-    if review.approve:
-        return Checked(candidate=candidate.id, accepted=True, reasons=review.reasons)
-    return _checked(candidate.id, "validator", review.reasons or (f"{validator.name} gave no reason",))
-
-
-def _checked(id: str, by: judgement.Refuser, problems: Sequence[str], stage: FailureStage | None = None) -> Checked:
-    return Checked(candidate=id, accepted=False, by=by, stage=stage, problems=tuple(problems))
 
 
 # ---------------------------------------------------------------- judge

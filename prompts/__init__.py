@@ -13,20 +13,26 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def render(name: str, **fields: object) -> str:
-    """The template `name`, such as 'generator/system', with its fields filled in.
+class Prompts:
+    """The templates of this package, or of a directory where it has a file of the same name."""
 
-    Raises jinja2.UndefinedError where the template uses a field that was not given.
-    """
-    return _environment().get_template(f"{name}.md").render(fields).strip()
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory
+
+    def render(self, name: str, **fields: object) -> str:
+        """The template `name`, such as 'generator/system', with its fields filled in.
+
+        Raises jinja2.UndefinedError where the template uses a field that was not given.
+        """
+        return _environment(self.directory).get_template(f"{name}.md").render(fields).strip()
 
 
 @cache
-def _environment() -> Environment:
+def _environment(directory: Path | None) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([*([directory] if directory else []), Path(__file__).parent]),
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,

@@ -5,8 +5,10 @@ training, a *score* the task's own frozen metric (higher is better, never the sh
 """
 
 from marlsmith.schemas.base import (
+    BudgetError,
     EndpointError,
     FailureStage,
+    PausingError,
     Record,
     SignalError,
     UserError,
@@ -102,6 +104,7 @@ __all__ = [
     "AnyTerm",
     "Approach",
     "Assignment",
+    "BudgetError",
     "Candidate",
     "Citation",
     "Code",
@@ -130,6 +133,7 @@ __all__ = [
     "NearestAgentOffset",
     "ObservationConfig",
     "ObservationPart",
+    "PausingError",
     "Probe",
     "ProbeGroup",
     "Progress",

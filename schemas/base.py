@@ -23,8 +23,16 @@ class SignalError(Exception):
         self.problems = tuple(printable(problem, 400) for problem in problems or (message,))
 
 
-class EndpointError(Exception):
-    """A model's endpoint does not answer: the run pauses and can be resumed."""
+class PausingError(Exception):
+    """Something outside the run stands in its way: it pauses, loses nothing and can be resumed."""
+
+
+class EndpointError(PausingError):
+    """A model's endpoint does not answer."""
+
+
+class BudgetError(PausingError):
+    """The next call to a model would cost more than the run, or its role, may spend."""
 
 
 class Record(BaseModel):

@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.client import TRIES, AnswerError, ChatClient, TextForm
-from marlsmith.agents.endpoint import HOSTED, ModelSpec, parse_model
+from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.address import HOSTED, Key, address, parse_model
+from marlsmith.agents.asking.client import Client
+from marlsmith.agents.asking.endpoint import TRIES, Endpoint
+from marlsmith.agents.asking.question import AnswerError, TextForm
+from marlsmith.agents.settings import ModelSettings
 from marlsmith.schemas import EndpointError, Review, UserError
 
 GOOD = '{"approve": true, "reasons": ["fits"]}'
@@ -29,21 +33,31 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
 
 
+class Chat(Client):
+    """A client with all that stands behind it."""
+
+    def __init__(self, settings: ModelSettings, log: Path, backoff: float = 0.0) -> None:
+        self.log = log
+        self.accounts = Accounts(log, keys=[Key(settings.key_variable)])
+        self.endpoint = Endpoint(settings, self.accounts, backoff)
+        super().__init__(self.endpoint, self.accounts)
+
+
 @pytest.fixture
-def client(chat_endpoint: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[ChatClient, Any]]:
-    def make(model: str, content: Any = GOOD, **options: Any) -> tuple[ChatClient, Any]:
+def client(chat_endpoint: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Chat, Any]]:
+    def make(model: str, content: Any = GOOD, **options: Any) -> tuple[Chat, Any]:
         endpoint = chat_endpoint(content, key=options.pop("key", None))
-        spec = parse_model(endpoint.spec(model))
-        return ChatClient(spec, tmp_path / "llm.jsonl", backoff=0.0, **options), endpoint
+        settings = parse_model(endpoint.spec(model)).model_copy(update=options)
+        return Chat(settings, tmp_path / "llm.jsonl"), endpoint
 
     return make
 
 
-def ask(client: ChatClient, **options: Any) -> Review:
-    return client.ask("validator", "You review. Answer in JSON.", "Review this.", Review, **options)
+def ask(client: Client, **options: Any) -> Review:
+    return client.ask("validator", "c1/check", "You review. Answer in JSON.", "Review this.", Review, **options)
 
 
-def lines(client: ChatClient) -> list[dict[str, Any]]:
+def lines(client: Chat) -> list[dict[str, Any]]:
     return [json.loads(line) for line in client.log.read_text().splitlines()]
 
 
@@ -167,7 +181,8 @@ def test_what_passes_by_itself_is_tried_again(client: Any, model: str) -> None:
     chat, endpoint = client(model)
     assert ask(chat) == REVIEW
     assert len(endpoint.requests) == 2
-    assert (chat.usage.calls, chat.usage.failed, chat.usage.tokens) == (2, 1, 15)
+    spent = chat.accounts.spent()
+    assert (spent.calls, spent.failed, spent.usage.tokens) == (2, 1, 15)
 
 
 def test_tries_are_bounded(client: Any) -> None:
@@ -175,7 +190,7 @@ def test_tries_are_bounded(client: Any) -> None:
     with pytest.raises(EndpointError, match="no usable reply in 3 tries"):
         ask(chat)
     assert len(endpoint.requests) == TRIES
-    assert chat.usage.failed == TRIES
+    assert chat.accounts.spent().failed == TRIES
 
 
 def test_retry_after_is_honoured(client: Any) -> None:
@@ -210,8 +225,8 @@ def test_an_endpoint_that_refuses_every_format_is_an_endpoint_error(client: Any)
 
 def test_a_silent_endpoint_is_given_up_after_its_timeout(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        spec = ModelSpec("m", f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
-        chat = ChatClient(spec, tmp_path / "llm.jsonl", timeout=0.2, backoff=0.0)
+        base_url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        chat = Chat(ModelSettings(model="m", base_url=base_url, timeout=0.2), tmp_path / "llm.jsonl")
         with pytest.raises(EndpointError, match=r"no reply within 0\.2 s"):
             ask(chat)
 
@@ -222,9 +237,9 @@ def closed_port() -> int:
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    chat = ChatClient(ModelSpec("m", f"http://127.0.0.1:{closed_port()}/v1"), tmp_path / "l.jsonl", backoff=0.0)
+    chat = Chat(ModelSettings(model="m", base_url=f"http://127.0.0.1:{closed_port()}/v1"), tmp_path / "l.jsonl")
     with pytest.raises(EndpointError, match="does not answer: start it or check the address"):
-        chat.preflight()
+        chat.endpoint.preflight()
     with pytest.raises(EndpointError, match=r"3 tries .*onnect"):
         ask(chat)
     assert [line["error"] is not None for line in lines(chat)] == [True] * TRIES
@@ -233,10 +248,10 @@ def test_nobody_there(tmp_path: Path) -> None:
 def test_preflight(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     chat, endpoint = client("good", key=KEY)
     with pytest.raises(EndpointError, match="OPENAI_API_KEY is not set: set it"):
-        chat.preflight()
+        chat.endpoint.preflight()
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    chat.preflight()
-    ChatClient(ModelSpec("m", endpoint.url.replace("/v1", "/elsewhere")), chat.log).preflight()
+    chat.endpoint.preflight()
+    Chat(ModelSettings(model="m", base_url=endpoint.url.replace("/v1", "/elsewhere")), chat.log).endpoint.preflight()
 
 
 # ---------------------------------------------------------------- the record, and the key
@@ -249,10 +264,11 @@ def test_every_call_is_recorded_with_what_it_takes_to_replay_it(client: Any) -> 
     assert failed["error"]
     assert failed["text"] is None
     assert good["error"] is None
-    assert (good["role"], good["model"], good["base_url"]) == ("validator", "fails-once", endpoint.url)
+    asked = json.loads(good["asked"])
+    assert (good["role"], asked["model"], asked["base_url"]) == ("validator", "fails-once", endpoint.url)
     assert good["messages"] == endpoint.requests[1]["messages"]
-    assert (good["text"], good["finish_reason"], good["format"]) == (GOOD, "stop", "json_schema")
-    assert good["usage"] == {"prompt_tokens": 10, "completion_tokens": 5}
+    assert (good["text"], good["finish_reason"], good["rung"]) == (GOOD, "stop", "json_schema")
+    assert (good["usage"]["prompt_tokens"], good["usage"]["completion_tokens"]) == (10, 5)
     assert good["seconds"] >= 0
 
 
@@ -264,7 +280,8 @@ def test_parallel_roles_neither_tear_the_log_nor_lose_a_count(client: Any) -> No
     for thread in threads:
         thread.join()
     assert len(lines(chat)) == 8
-    assert (chat.usage.calls, chat.usage.prompt_tokens, chat.usage.completion_tokens) == (8, 80, 40)
+    spent = chat.accounts.spent()
+    assert (spent.calls, spent.usage.prompt_tokens, spent.usage.completion_tokens) == (8, 80, 40)
 
 
 def test_the_key_reaches_the_endpoint_and_nothing_else(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +293,7 @@ def test_the_key_reaches_the_endpoint_and_nothing_else(client: Any, monkeypatch:
     assert "OPENAI_API_KEY is not accepted" in str(caught.value)
     assert KEY not in str(caught.value)
     assert KEY not in chat.log.read_text()
-    assert KEY not in repr(vars(chat))
+    assert KEY not in repr(vars(chat)) + repr(vars(chat.endpoint)) + repr(vars(chat.accounts))
 
 
 def test_a_key_that_a_server_echoes_goes_no_further(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +302,7 @@ def test_a_key_that_a_server_echoes_goes_no_further(client: Any, monkeypatch: py
     assert ask(chat, complaints=lambda review: ["hm"]).reasons == ("***",)
     assert len(endpoint.requests) == 2
     assert "***" in endpoint.requests[1]["messages"][2]["content"]
-    chat.ask("validator", f"You know {KEY}.", "Review this.", Review)
+    chat.ask("validator", "c1/check", f"You know {KEY}.", "Review this.", Review)
     assert KEY not in chat.log.read_text()
 
 
@@ -309,7 +326,7 @@ def test_a_key_that_no_header_can_hold_is_refused_unquoted(
 ) -> None:
     chat, _ = client("good")
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    for call in (chat.preflight, lambda: ask(chat)):
+    for call in (chat.endpoint.preflight, lambda: ask(chat)):
         with pytest.raises(EndpointError, match="OPENAI_API_KEY holds") as caught:
             call()
         assert "cret" not in str(caught.value)
@@ -327,11 +344,11 @@ def test_a_placeholder_goes_out_where_no_key_is_set(client: Any) -> None:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ("qwen3:8b@http://localhost:11434/v1", ModelSpec("qwen3:8b", "http://localhost:11434/v1")),
-        ("org/model@2026@https://host/v1/", ModelSpec("org/model@2026", "https://host/v1")),
+        ("qwen3:8b@http://localhost:11434/v1", ModelSettings(model="qwen3:8b", base_url="http://localhost:11434/v1")),
+        ("org/model@2026@https://host/v1/", ModelSettings(model="org/model@2026", base_url="https://host/v1")),
     ],
 )
-def test_parse_model(spec: str, expected: ModelSpec) -> None:
+def test_parse_model(spec: str, expected: ModelSettings) -> None:
     assert parse_model(spec) == expected
 
 
@@ -357,10 +374,10 @@ def test_a_spec_that_cannot_work_is_refused_in_one_sentence(spec: str, says: str
 
 def test_a_hosted_model_needs_the_key_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    assert parse_model("gpt-5") == ModelSpec("gpt-5", None)
-    assert parse_model("gpt-5").address == HOSTED
+    assert parse_model("gpt-5") == ModelSettings(model="gpt-5")
+    assert address(parse_model("gpt-5")) == HOSTED
     monkeypatch.setenv("OPENAI_BASE_URL", "http://proxy/v1")
-    assert parse_model("gpt-5").address == "http://proxy/v1"
+    assert address(parse_model("gpt-5")) == "http://proxy/v1"
 
 
 def test_importing_the_roles_imports_neither_langchain_nor_torch() -> None:

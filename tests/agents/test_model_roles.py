@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.client import AnswerError, ChatClient
+from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.address import parse_model
+from marlsmith.agents.asking.client import Client
+from marlsmith.agents.asking.endpoint import Endpoint
+from marlsmith.agents.asking.question import AnswerError
 from marlsmith.agents.critic import ModelCritic, grounded
-from marlsmith.agents.endpoint import parse_model
 from marlsmith.agents.generator import Answer, ModelGenerator, modules, parts_of, proposals, vocabulary
+from marlsmith.agents.make import make_roles
+from marlsmith.agents.settings import ModelSettings, RoleSettings
 from marlsmith.agents.validator import ModelValidator
 from marlsmith.schemas import Citation, Code, Diagnosis, Finding, ObservationConfig, Proposal, RewardConfig
 
@@ -26,12 +31,13 @@ def answer(*drafts: dict[str, Any]) -> Answer:
 
 
 @pytest.fixture
-def client(chat_endpoint: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[ChatClient, Any]]:
-    def make(content: Any, model: str = "good") -> tuple[ChatClient, Any]:
+def client(chat_endpoint: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Client, Any]]:
+    def make(content: Any, model: str = "good") -> tuple[Client, Any]:
         if not (callable(content) or isinstance(content, str)):
             content = json.dumps(content)
         endpoint = chat_endpoint(content)
-        return ChatClient(parse_model(endpoint.spec(model)), tmp_path / "llm.jsonl", backoff=0.0), endpoint
+        accounts = Accounts(tmp_path / "llm.jsonl")
+        return Client(Endpoint(parse_model(endpoint.spec(model)), accounts, backoff=0.0), accounts), endpoint
 
     return make
 
@@ -353,12 +359,10 @@ def test_a_refusal_without_a_reason_is_sent_back(client: Any, records: ModuleTyp
 # ---------------------------------------------------------------- who plays whom
 
 
-def test_make_roles_shares_a_client_between_equal_models(tmp_path: Path) -> None:
-    make = pytest.importorskip("marlsmith.agents.make")
-    pytest.importorskip("marlsmith.agents.offline")
-    model = "m@http://localhost:1/v1"
-    roles, clients = make.make_roles(model, "offline", model, tmp_path / "llm.jsonl")
-    assert (roles.generator.name, roles.validator.name) == ("m", "m")
-    assert len(clients) == 1
-    assert make.tokens(clients) == 0
-    assert make.make_roles("offline", "offline", "offline", tmp_path / "llm.jsonl")[1] == []
+def test_roles_with_the_same_model_share_its_endpoint() -> None:
+    models = {"m": ModelSettings(model="m", base_url="http://localhost:1/v1")}
+    cast = make_roles(RoleSettings(generators=("m",), validator="m", models=models))
+    assert (cast.roles.generators[0].name, cast.roles.validator.name) == ("m", "m")
+    assert len(cast.endpoints) == 1
+    assert cast.accounts.spent().calls == 0
+    assert make_roles(RoleSettings(models=models)).endpoints == ()

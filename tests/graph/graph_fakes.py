@@ -266,5 +266,5 @@ class Equipment:
         return self.executor
 
     def equip(self, directory: RunDirectory, executor: Executor) -> Parts:
-        roles = Roles(self.generator, self.critic, self.validator)
+        roles = Roles((self.generator,), self.critic, self.validator)
         return Parts(CARD, roles, executor, lambda signal, card: f"# {canonical(signal)}\n", lambda: 7)

@@ -23,7 +23,7 @@ from graph_fakes import (
     weighted,
 )
 
-from marlsmith.agents.client import AnswerError
+from marlsmith.agents.asking.question import AnswerError
 from marlsmith.graph.methods import MOST_ROWS, reward_rows
 from marlsmith.graph.run import Paused, Stop, WaitingForApproval, recursion_limit, resume, start
 from marlsmith.graph.run_directory import RunDirectory
