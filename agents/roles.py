@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from marlsmith.schemas import Diagnosis, DiagnosisBrief, Proposal, ProposalBrief, Review, ReviewBrief
+from marlsmith.schemas import Diagnosis, DiagnosisBrief, Proposal, ProposalBrief, Review, ReviewBrief, Signal
+
+
+class Workbench(Protocol):
+    """Where a generator may try a signal before it proposes it. Neither call raises, and both are bounded."""
+
+    def check(self, signal: Signal) -> list[str]:
+        """What speaks against the signal; empty where nothing does."""
+        ...
+
+    def probe(self, signal: Signal) -> str:
+        """What its terms and features come to on stored states, in a few lines for a prompt, or why not."""
+        ...
 
 
 class Generator(Protocol):

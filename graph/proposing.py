@@ -41,5 +41,7 @@ def _candidate(id: str, proposal: Proposal, brief: ProposalBrief, author: str) -
         kind=proposal.kind,
         parents=tuple(parent for parent in proposal.parents if parent in known),
         rationale=proposal.rationale,
+        tokens=proposal.tokens,
+        money=proposal.money,
         signal=proposal.signal,
     )

@@ -65,9 +65,11 @@ class Proposal(Record):
     """What a generator answers: a signal and why."""
 
     signal: Signal
-    kind: Literal["new", "mutate", "crossover", "repair"]
+    kind: Literal["new", "mutate", "crossover", "tune", "repair"]
     parents: tuple[str, ...] = ()
     rationale: str
+    tokens: int = Field(0, description="that its making took")
+    money: float | None = Field(None, description="that its making took; None where no price is known")
 
 
 class Elite(Record):
@@ -90,6 +92,7 @@ class ProposalBrief(Record):
 
     task: TaskCard
     count: int = Field(description="proposals wanted", ge=1)
+    slots: tuple[int, ...] = Field((), description="their numbers among the round's, from 1; empty: the first `count`")
     evolve: Literal["reward", "observation", "both"]
     scope: Scope
     signals: Literal["config", "any"]

@@ -276,9 +276,11 @@ class Candidate(Record):
     stage: int
     round: int
     author: str
-    kind: Literal["native", "new", "mutate", "crossover", "repair"]
+    kind: Literal["native", "new", "mutate", "crossover", "tune", "repair"]
     parents: tuple[str, ...] = ()
     rationale: str
+    tokens: int = Field(0, description="that its making took")
+    money: float | None = Field(None, description="that its making took; None where no price is known")
     signal: Signal
 
 
