@@ -68,6 +68,8 @@ class Proposed(Record):
     kind: str
     parents: tuple[str, ...]
     rationale: str
+    tokens: int = 0
+    money: float | None = None
     summary: str
 
 
