@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -62,6 +62,31 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for
 Plain = Annotated[bool, typer.Option("--plain", help="Plain lines instead of the live view.")]
 BranchSeconds = Annotated[float, typer.Option("--branch-seconds", min=1, help="Time limit of one branch, in seconds.")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+Generators = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--generator",
+        metavar="WHO",
+        help="offline, manual, a NAME of marlsmith.toml, or MODEL[@BASE_URL]; several may share a run.",
+    ),
+]
+Critic = Annotated[str | None, typer.Option("--critic", metavar="WHO", help="As --generator, but one.")]
+Validator = Annotated[str | None, typer.Option("--validator", metavar="WHO", help="As --generator, but one.")]
+NoValidator = Annotated[bool, typer.Option("--no-validator", help="Let nobody review candidates.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Models and roles; default: marlsmith.toml, if there.")
+]
+Prompts = Annotated[
+    Path | None, typer.Option("--prompts", metavar="DIR", help="Templates that take the place of those of their name.")
+]
+Budgets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget",
+        metavar="KEY=VALUE",
+        help="Limit: calls, tokens or money of the run, generator.calls and so on of a role; VALUE may be none.",
+    ),
+]
 
 
 def main() -> None:
@@ -82,7 +107,7 @@ def _explained() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except (UserError, SignalError, PausingError) as error:
-        _refuse(str(error))
+        _refuse(str(error), details=getattr(error, "details", ()))
     except Halted as halt:
         _refuse(str(halt), halt.code)
     except BrokenPipeError:  # `marlsmith show RUN | head`: the reader has what it wanted
@@ -92,10 +117,12 @@ def _explained() -> Iterator[None]:
         sys.exit(KILLED)
 
 
-def _refuse(sentence: str, code: int = USAGE) -> NoReturn:
+def _refuse(sentence: str, code: int = USAGE, details: Sequence[str] = ()) -> NoReturn:
     from marlsmith.schemas import printable
 
     print(f"marlsmith: {printable(sentence, LONGEST)}", file=sys.stderr)  # it may name a file, and files any name
+    for line in details:
+        print(line, file=sys.stderr)
     sys.exit(code)
 
 
@@ -116,17 +143,33 @@ def options(
     """What stands before any command."""
 
 
+def _require_alone(context: typer.Context, option: str, beside: Collection[str]) -> None:
+    """Refuses what is said beside an option that settles everything else."""
+    from marlsmith.schemas import UserError
+
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    said = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    known = (parameter for parameter in context.command.params if parameter.name in said - set(beside))
+    if extra := [parameter.opts[0] for parameter in known]:
+        raise UserError(f"{option} takes everything from the run that it names: leave out {', '.join(extra)}")
+
+
 @app.command()
 def run(
+    context: typer.Context,
     task: Task = "mpe/simple_spread",
     task_option: TaskOptions = None,
     method: Annotated[str, typer.Option("--method", help="lero, or an ablation: lr, lo, lro, ler, leo.")] = "lero",
     algorithm: Algorithm = "mappo",
     train_option: TrainOptions = None,
     device: Device = "cpu",
-    generator: Annotated[str, typer.Option("--generator", help="offline, or MODEL[@BASE_URL].")] = "offline",
-    critic: Annotated[str, typer.Option("--critic", help="offline, or MODEL[@BASE_URL].")] = "offline",
-    validator: Annotated[str, typer.Option("--validator", help="offline, or MODEL[@BASE_URL].")] = "offline",
+    generator: Generators = None,
+    critic: Critic = None,
+    validator: Validator = None,
+    no_validator: NoValidator = False,
+    budget: Budgets = None,
+    config: Config = None,
+    prompts: Prompts = None,
     steps: Steps = 30_000,
     episodes: Episodes = 50,
     evaluation_seed: EvaluationSeed = None,
@@ -148,12 +191,27 @@ def run(
     branch_seconds: BranchSeconds = 600,
     unsafe_jail: UnsafeJail = False,
     out: Annotated[Path | None, typer.Option("--out", help="Run directory; default: runs/DATE-TASK-METHOD.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only estimate calls, tokens, money, environment steps and minutes.")
+    ] = False,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", metavar="RUN", help="Run this run again from its record, without asking any model."),
+    ] = None,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
     """Search for a learning signal, compare the best with the native task on fresh seeds, promote what holds."""
     with _explained():
+        if replay is not None:
+            from marlsmith.commands.replay import OWN_OPTIONS, ReplayOptions, replay_run
+
+            _require_alone(context, "--replay", OWN_OPTIONS)
+            given = ReplayOptions(run=replay, out=out, workers=workers, unsafe_jail=unsafe_jail)
+            replay_run(given, as_json=as_json, plain=plain)
+            return
         from marlsmith.commands.options import BranchOptions
+        from marlsmith.commands.roles import Choice
         from marlsmith.commands.run import RunOptions, run_search
 
         branch = BranchOptions(
@@ -166,26 +224,41 @@ def run(
             "selection": selection, "scope": scope, "signals": signals, "search_seeds": seeds,
             "confirm_seeds": confirm_seeds, "repairs": repairs, "approve": approve or None,
         }  # fmt: skip
-        options = RunOptions(
-            branch=branch, method=method, overrides=overrides, generator=generator, critic=critic,
-            validator=validator, seed=seed, workers=workers, out=out,
+        choice = Choice(
+            generators=generator or (), critic=critic, validator=validator, no_validator=no_validator,
+            budget=budget or (), prompts=prompts, config=config,
         )  # fmt: skip
-        run_search(options, as_json=as_json, plain=plain)
+        options = RunOptions(
+            branch=branch, method=method, overrides=overrides, roles=choice, seed=seed, workers=workers, out=out
+        )
+        if dry_run:
+            from marlsmith.commands.dry_run import estimate_run
+
+            estimate_run(options, as_json=as_json)
+        else:
+            run_search(options, as_json=as_json, plain=plain)
 
 
 @app.command()
-def resume(run: Run, unsafe_jail: UnsafeJail = False, as_json: Json = False, plain: Plain = False) -> None:
+def resume(
+    run: Run,
+    budget: Budgets = None,
+    unsafe_jail: UnsafeJail = False,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
     """Go on with a run that was paused or killed; finished branches are not trained again."""
     with _explained():
         from marlsmith.commands.resume import go_on
 
-        go_on(run, None, unsafe_jail=unsafe_jail, as_json=as_json, plain=plain)
+        go_on(run, None, budget or (), unsafe_jail=unsafe_jail, as_json=as_json, plain=plain)
 
 
 @app.command()
 def approve(
     run: Run,
     yes: Annotated[bool, typer.Option("--yes/--no", help="Promote the candidate, or keep what there is.")],
+    budget: Budgets = None,
     unsafe_jail: UnsafeJail = False,
     as_json: Json = False,
     plain: Plain = False,
@@ -194,7 +267,97 @@ def approve(
     with _explained():
         from marlsmith.commands.resume import go_on
 
-        go_on(run, yes, unsafe_jail=unsafe_jail, as_json=as_json, plain=plain)
+        go_on(run, yes, budget or (), unsafe_jail=unsafe_jail, as_json=as_json, plain=plain)
+
+
+@app.command()
+def roles(
+    generator: Generators = None,
+    critic: Critic = None,
+    validator: Validator = None,
+    no_validator: NoValidator = False,
+    budget: Budgets = None,
+    config: Config = None,
+    ping: Annotated[
+        bool, typer.Option("--ping", help="Ask each model something tiny, and say what it can do.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show who would play the roles of a run, and what that may cost. With --ping: exit 0 when all answer, else 1."""
+    with _explained():
+        from marlsmith.commands.roles import Choice, show_roles
+
+        choice = Choice(
+            generators=generator or (), critic=critic, validator=validator, no_validator=no_validator,
+            budget=budget or (), config=config,
+        )  # fmt: skip
+        answered = show_roles(choice, ping=ping, as_json=as_json)
+    raise typer.Exit(0 if answered else 1)
+
+
+@app.command()
+def prompts(
+    role: Annotated[
+        str | None, typer.Argument(metavar="[ROLE]", help="generator, critic or validator; else all.")
+    ] = None,
+    task: Task = "mpe/simple_spread",
+    task_option: TaskOptions = None,
+    method: Annotated[str, typer.Option("--method", help="As of run.")] = "lero",
+    evolve: Annotated[str | None, typer.Option("--evolve", help="reward, observation or both.")] = None,
+    scope: Annotated[str | None, typer.Option("--scope", help="What features may read: own or team.")] = None,
+    signals: Annotated[str | None, typer.Option("--signals", help="config, or any (config and code).")] = None,
+    candidates: Annotated[int | None, typer.Option("--candidates", min=1, help="Candidates of a round.")] = None,
+    generator: Generators = None,
+    own: Prompts = None,
+    config: Config = None,
+    run: Annotated[Path | None, typer.Option("--run", metavar="RUN", help="What this run really sent.")] = None,
+    place: Annotated[str | None, typer.Option("--place", help="With --run: one place in it, such as s1r2.")] = None,
+    copy: Annotated[
+        Path | None, typer.Option("--copy", metavar="DIR", help="Write the templates there, to start from.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print what the roles are sent in a run with these options, word for word; or copy the templates."""
+    with _explained():
+        from marlsmith.commands.options import BranchOptions
+        from marlsmith.commands.prompts import copy_templates, show_prompts, show_sent
+        from marlsmith.commands.roles import Choice
+        from marlsmith.commands.run import RunOptions
+
+        if run is not None:
+            show_sent(role, run, place, as_json=as_json)
+            return
+        branch = BranchOptions(
+            task=task, task_options=task_option or (), algorithm="mappo", train_options=(), device="cpu",
+            steps=30_000, episodes=50, evaluation_seed=0, branch_seconds=600, unsafe_jail=False,
+        )  # fmt: skip
+        overrides = {"evolve": evolve, "scope": scope, "signals": signals, "candidates": candidates}
+        choice = Choice(generators=generator or (), prompts=own, config=config)
+        options = RunOptions(
+            branch=branch, method=method, overrides=overrides, roles=choice, seed=0, workers=1, out=None
+        )
+        if copy is not None:
+            copy_templates(copy, options)
+        else:
+            show_prompts(role, options, as_json=as_json)
+
+
+@app.command()
+def answer(
+    run: Run,
+    request: Annotated[str | None, typer.Argument(metavar="[REQUEST]", help="One of those that are listed.")] = None,
+    editor: Annotated[bool, typer.Option("--editor", help="Write the answer in $EDITOR, below the question.")] = False,
+    file: Annotated[Path | None, typer.Option("--file", help="The answer; - is standard input.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List what a run asks of a person, where a role is `manual`; or answer it."""
+    with _explained():
+        from marlsmith.commands.answer import answer_request, list_requests
+
+        if editor or file is not None:
+            answer_request(run, request, None if editor else file)
+        else:
+            list_requests(run, request, as_json=as_json)
 
 
 @app.command()

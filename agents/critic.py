@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from marlsmith.agents.asking.client import Client
 from marlsmith.prompts import Prompts
@@ -10,6 +11,9 @@ from marlsmith.schemas import Citation, Diagnosis, DiagnosisBrief, Finding, prin
 
 TOLERANCE = 0.01
 LONGEST_TEXT = 400
+MOST_COUNTED = 12
+"""Whole numbers up to here count things ("2 of 3 agents") and need no evidence."""
+_NUMBER = re.compile(r"(?<![\w.])(\d+(?:\.(\d+))?(?:[eE][+-]?\d+)?)(\s?%)?(?![\w])")
 
 
 class ModelCritic:
@@ -24,40 +28,68 @@ class ModelCritic:
         Ungrounded citations are sent back once, then dropped. Raises AnswerError where the model gives no
         usable diagnosis (the caller notes it and goes on) and EndpointError where no answer can be had.
         """
+        evidence = brief.evidence
         answer = self._client.ask(
             "critic",
             f"s{brief.stage}r{brief.round}",
             self._prompts.render("critic/system"),
             self._prompts.render("critic/user", brief=brief),
             Diagnosis,
-            complaints=lambda diagnosis: grounded(diagnosis, brief.evidence)[1],
+            complaints=lambda diagnosis: grounded(_own_words(diagnosis), evidence)[1],
             combine=lambda first, second: max(
-                second, first, key=lambda diagnosis: len(grounded(diagnosis, brief.evidence)[0].findings)
+                second, first, key=lambda diagnosis: len(grounded(diagnosis, evidence)[0].findings)
             ),
         )
-        return grounded(answer, brief.evidence)[0]
+        return grounded(_own_words(answer), evidence)[0]
+
+
+def _own_words(diagnosis: Diagnosis) -> Diagnosis:
+    """What was dropped is for `grounded` to say, and for no model to fill in."""
+    return diagnosis.model_copy(update={"dropped": ()})
 
 
 def grounded(diagnosis: Diagnosis, evidence: Mapping[str, float]) -> tuple[Diagnosis, list[str]]:
-    """The diagnosis without what the evidence does not bear out, and what that was.
+    """The diagnosis without what the evidence does not bear out, which it names in `dropped`, and the faults.
 
     A citation holds when its key exists and its value is within 1% of the number there, as it was shown. A
-    finding needs one citation that holds, unless it says that nothing is wrong. The summary cites nothing,
-    so it stands only beside findings that all hold, and else gives way to one of what is left.
+    finding needs one citation that holds, unless it says that nothing is wrong. The summary cites nothing, so
+    it stands only beside findings that all hold and with numbers that stand in the evidence, and else gives
+    way to one of what is left. Numbers in an advice are what to try, not what was seen: they are let pass.
     """
-    faults: list[str] = []
+    dropped: list[str] = []
     kept = []
     for finding in diagnosis.findings:
         wrong = [fault for citation in finding.evidence if (fault := _fault(citation, evidence))]
-        faults += wrong
+        dropped += [f"{finding.failure}: {fault}" for fault in wrong]
         holding = tuple(citation for citation in finding.evidence if not _fault(citation, evidence))
         if holding or finding.failure == "none":
             advice = printable(finding.advice, LONGEST_TEXT)
             kept.append(finding.model_copy(update={"evidence": holding, "advice": advice}))
         elif not wrong:
-            faults.append(f"the finding '{finding.failure}' cites no evidence")
-    summary = printable(_summary(kept) if faults or not kept else diagnosis.summary, LONGEST_TEXT)
-    return Diagnosis(summary=summary, findings=tuple(kept)), faults
+            dropped.append(f"the finding '{finding.failure}' cites no evidence")
+    dropped += [
+        f"the summary says {number}, which stands nowhere in the evidence"
+        for number in _unfounded(diagnosis.summary, evidence)
+    ]
+    summary = _summary(kept) if dropped or not kept else diagnosis.summary
+    faults = [printable(fault, LONGEST_TEXT) for fault in dropped]
+    said = Diagnosis(
+        summary=printable(summary, LONGEST_TEXT), findings=tuple(kept), dropped=(*diagnosis.dropped, *faults)
+    )
+    return said, faults
+
+
+def _unfounded(summary: str, evidence: Mapping[str, float]) -> Iterator[str]:
+    """Numbers of a prose that no evidence rounds to. Digits inside names, such as s1r2c3, are none."""
+    for found in _NUMBER.finditer(summary):
+        digits, decimals, percent = found.groups()
+        number, rounding = float(digits), 0.5 * 10.0 ** -len(decimals or "")
+        if not decimals and not percent and number <= MOST_COUNTED:
+            continue
+        scale = 100.0 if percent else 1.0
+        seen = (abs(value) * scale for value in evidence.values())
+        if not any(abs(value - number) <= max(rounding, TOLERANCE * value) * 1.001 for value in seen):
+            yield found.group().strip()
 
 
 def _summary(findings: Sequence[Finding]) -> str:

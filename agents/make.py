@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +12,15 @@ from marlsmith.agents.asking.accounts import Accounts
 from marlsmith.agents.asking.address import Key
 from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.endpoint import Endpoint
+from marlsmith.agents.asking.manual import Person
 from marlsmith.agents.critic import ModelCritic
 from marlsmith.agents.generator import ModelGenerator
-from marlsmith.agents.roles import Critic, Generator, Roles, Validator
-from marlsmith.agents.settings import NOBODY, OFFLINE, RoleSettings
+from marlsmith.agents.roles import Critic, Generator, Roles, Validator, Workbench
+from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE, RoleSettings
+from marlsmith.agents.templates import prompts_of
 from marlsmith.agents.validator import ModelValidator
-from marlsmith.prompts import Prompts
+
+MOST_PARALLEL = 16
 
 
 @dataclass(frozen=True)
@@ -24,22 +30,46 @@ class Cast:
     roles: Roles
     endpoints: tuple[Endpoint, ...]
     accounts: Accounts
+    interrupt: Callable[[], None]
+    """Ends all waits for a person."""
 
 
-def make_roles(settings: RoleSettings, log: Path | None = None) -> Cast:
+def make_roles(
+    settings: RoleSettings,
+    log: Path | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+    workbench: Workbench | None = None,
+) -> Cast:
     """Roles with the same model share a client, and with it what was learned about the endpoint.
 
-    Without a log nothing is written: for a look at the endpoints.
+    Without a log nothing is written: for a look at the endpoints. `tell` hears whom the run waits for.
+    On the `workbench` generators may try their signals before they propose them.
     """
     from marlsmith.agents.offline import OfflineCritic, OfflineGenerator, OfflineValidator
 
-    accounts = Accounts(log, settings.budget, [Key(model.key_variable) for model in settings.models.values()])
+    accounts = Accounts(
+        log,
+        settings.budget,
+        keys=[Key(model.key_variable) for model in settings.models.values()],
+        replay=Path(settings.replay) if settings.replay else None,
+    )
     endpoints = {name: Endpoint(model, accounts) for name, model in settings.models.items() if name in settings.players}
-    prompts = Prompts(Path(settings.prompts) if settings.prompts else None)
-    clients = {name: Client(endpoint, accounts, prompts) for name, endpoint in endpoints.items()}
+    prompts = prompts_of(settings, log.parent if log else None)
+    interrupted = threading.Event()
+    clients = {name: _called(name, Client(endpoint, accounts, prompts)) for name, endpoint in endpoints.items()}
+    if MANUAL in settings.players:
+        run = log.parent if log else Path(os.devnull)  # for a look at the endpoints: nobody is asked
+        person = Person(run, accounts, prompts, seconds=settings.manual_seconds, interrupted=interrupted, tell=tell)
+        clients[MANUAL] = Client(person, accounts, prompts)
 
     def generator(name: str) -> Generator:
-        return OfflineGenerator() if name == OFFLINE else ModelGenerator(clients[name], prompts)
+        if name == OFFLINE:
+            return OfflineGenerator()
+        if name == MANUAL:  # a person has no tools, and is asked for everything at once
+            return ModelGenerator(clients[name], prompts, parallel=MOST_PARALLEL)
+        model = settings.models[name]
+        bench = workbench if model.tools else None
+        return ModelGenerator(clients[name], prompts, bench, model.parallel)
 
     def critic(name: str) -> Critic:
         return OfflineCritic() if name == OFFLINE else ModelCritic(clients[name], prompts)
@@ -54,4 +84,10 @@ def make_roles(settings: RoleSettings, log: Path | None = None) -> Cast:
         critic=critic(settings.critic),
         validator=validator(settings.validator),
     )
-    return Cast(roles, tuple(endpoints.values()), accounts)
+    return Cast(roles, tuple(endpoints.values()), accounts, interrupted.set)
+
+
+def _called(name: str, client: Client) -> Client:
+    """By the name in the settings: two of them may be the same model, asked in different ways."""
+    client.name = name
+    return client

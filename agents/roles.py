@@ -5,11 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from marlsmith.schemas import Diagnosis, DiagnosisBrief, Proposal, ProposalBrief, Review, ReviewBrief, Signal
+from marlsmith.schemas import (
+    Diagnosis,
+    DiagnosisBrief,
+    PromotionBrief,
+    Proposal,
+    ProposalBrief,
+    Review,
+    ReviewBrief,
+    Signal,
+)
+
+
+@dataclass(frozen=True)
+class ToolUse:
+    """That a role has tried something, for the trace."""
+
+    role: str
+    author: str
+    place: str
+    number: int
+    """Of this place's uses, from 1."""
+    tool: str
+    result: str
+    took: float
+    """Seconds."""
 
 
 class Workbench(Protocol):
-    """Where a generator may try a signal before it proposes it. Neither call raises, and both are bounded."""
+    """Where a generator may try a signal before it proposes it. No call raises, and all are bounded."""
 
     def check(self, signal: Signal) -> list[str]:
         """What speaks against the signal; empty where nothing does."""
@@ -17,6 +41,10 @@ class Workbench(Protocol):
 
     def probe(self, signal: Signal) -> str:
         """What its terms and features come to on stored states, in a few lines for a prompt, or why not."""
+        ...
+
+    def tell(self, use: ToolUse) -> None:
+        """Passes on to the trace that it was used."""
         ...
 
 
@@ -37,7 +65,13 @@ class Critic(Protocol):
 class Validator(Protocol):
     name: str
 
-    def review(self, brief: ReviewBrief) -> Review: ...
+    def review(self, brief: ReviewBrief) -> Review:
+        """A word on a candidate before it costs a training."""
+        ...
+
+    def confirm(self, brief: PromotionBrief) -> Review:
+        """A word on a candidate that the statistics accept; what they refuse is never asked about."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,9 @@ class RoleSettings(Record):
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     budget: Budget = Budget()
     prompts: str | None = Field(None, description="directory whose templates take the place of ours")
+    prompts_version: str | None = Field(None, description="of the templates that a run began with; None before")
     manual_seconds: float = Field(3600.0, gt=0, description="a person has so long for an answer")
+    replay: str | None = Field(None, description="directory of a run whose record answers; nobody is asked")
 
     @property
     def players(self) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from marlsmith.agents.make import make_roles
 from marlsmith.graph.context import Parts
 from marlsmith.graph.methods import RunSettings
@@ -25,15 +27,23 @@ class Local:
         return LocalExecutor(settings.workers, branch_seconds=settings.branch_seconds, unsafe_jail=self.unsafe_jail)
 
     def equip(self, directory: RunDirectory, executor: Executor) -> Parts:
+        from marlsmith.graph.workbench import ExecutorWorkbench
         from marlsmith.marl.signals.writer import to_code
         from marlsmith.marl.tasks import make_task
 
         settings = directory.settings
-        cast = make_roles(settings.roles, directory.path / "llm.jsonl")
+        workbench = ExecutorWorkbench(executor, settings)
+        cast = make_roles(settings.roles, directory.path / "llm.jsonl", tell=_tell, workbench=workbench)
         return Parts(
             card=make_task(settings.task).card,
             roles=cast.roles,
             executor=executor,
             signal_to_code=to_code,
-            tokens=lambda: cast.accounts.spent().usage.tokens,
+            spent=cast.accounts.spent,
+            interrupt=cast.interrupt,
+            heard=workbench.heard,
         )
+
+
+def _tell(sentence: str) -> None:
+    print(f"marlsmith: {sentence}", file=sys.stderr, flush=True)

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from marlsmith.agents.asking.prices import require_prices
+from marlsmith.agents.config import limited
 from marlsmith.commands.follow import follow
 from marlsmith.commands.local import Local
 from marlsmith.graph.run import resume
 from marlsmith.graph.run_directory import RunDirectory
 
 
-def go_on(path: Path, answer: bool | None, *, unsafe_jail: bool, as_json: bool, plain: bool) -> None:
+def go_on(
+    path: Path, answer: bool | None, budget: Sequence[str], *, unsafe_jail: bool, as_json: bool, plain: bool
+) -> None:
     """With the answer to its question, where it has one; what was told before stands in the live view again."""
-    past = list(RunDirectory.open(path).events())
+    directory = RunDirectory.open(path)
+    if budget:
+        _limit(directory, budget)
+    past = list(directory.events())
     outfitter = Local(unsafe_jail)
     follow(
         lambda stop: resume(path, outfitter, stop=stop, approve=answer), path, as_json=as_json, plain=plain, past=past
     )
+
+
+def _limit(directory: RunDirectory, budget: Sequence[str]) -> None:
+    """The new limits hold for this resume and every later one."""
+    roles = directory.settings.roles
+    roles = roles.model_copy(update={"budget": limited(roles.budget, budget)})
+    require_prices(roles)
+    with directory.lock():
+        directory.limit(roles.budget)

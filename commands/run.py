@@ -10,16 +10,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from marlsmith.agents.asking.address import parse_model, written
+from marlsmith.agents.asking.prices import require_prices
+from marlsmith.agents.config import Choice, role_settings
 from marlsmith.agents.make import make_roles
 from marlsmith.agents.offline.draft import Draft
-from marlsmith.agents.settings import OFFLINE, ModelSettings, RoleSettings
+from marlsmith.agents.settings import OFFLINE
 from marlsmith.commands.follow import follow
 from marlsmith.commands.local import Local
 from marlsmith.commands.machine import cores
 from marlsmith.commands.options import BranchOptions
 from marlsmith.commands.references import reference, verify_external
-from marlsmith.graph.methods import RunSettings, method_from
+from marlsmith.graph.methods import PRESETS, Method, RunSettings, method_from
 from marlsmith.graph.run import start
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import UserError
@@ -32,9 +33,7 @@ class RunOptions:
     branch: BranchOptions
     method: str
     overrides: Mapping[str, object]
-    generator: str
-    critic: str
-    validator: str
+    roles: Choice
     seed: int
     workers: int | None
     out: Path | None
@@ -42,27 +41,28 @@ class RunOptions:
 
 def run_search(options: RunOptions, *, as_json: bool, plain: bool) -> None:
     """Nothing is written before everything that can be known to fail has been tried."""
-    settings = _settings(options)
+    settings = run_settings(options)
     _preflight(settings)
     verify_external(settings.task)
-    path = options.out or _default_directory(settings.task, options.method)
+    path = options.out or default_directory(settings.task, options.method)
     outfitter = Local(settings.unsafe_jail)
     follow(lambda stop: start(settings, outfitter, path, stop=stop), path, as_json=as_json, plain=plain)
 
 
-def _settings(options: RunOptions) -> RunSettings:
+def run_settings(options: RunOptions) -> RunSettings:
+    """All that the run will depend on, written out: a resume needs neither options nor marlsmith.toml."""
     branch = options.branch
     task = reference(branch.task, branch.task_options)
     train = branch.train_config(task)
-    overrides = {name: value for name, value in options.overrides.items() if value is not None}
+    method = _method(options)
     try:
         return RunSettings(
             task=task,
             method_name=options.method,
-            method=method_from(options.method, overrides),
+            method=method,
             train=train,
             evaluation=branch.evaluation(),
-            roles=_roles(options),
+            roles=role_settings(options.roles),
             seed=options.seed,
             workers=options.workers or cores(),
             branch_seconds=branch.branch_seconds,
@@ -73,33 +73,35 @@ def _settings(options: RunOptions) -> RunSettings:
         raise UserError(f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}") from None
 
 
-def _roles(options: RunOptions) -> RoleSettings:
-    """With addresses written out: a resume from another shell must reach the same models."""
-    models: dict[str, ModelSettings] = {}
-
-    def player(said: str) -> str:
-        if said == OFFLINE:
-            return said
-        model = parse_model(said)
-        name = written(model)
-        models[name] = model
-        return name
-
-    generator, critic, validator = map(player, (options.generator, options.critic, options.validator))
-    return RoleSettings(generators=(generator,), critic=critic, validator=validator, models=models)
+def _method(options: RunOptions) -> Method:
+    """An ablation that is named for what it evolves cannot evolve something else."""
+    overrides = {name: value for name, value in options.overrides.items() if value is not None}
+    method = method_from(options.method, overrides)
+    named = PRESETS[options.method].evolve
+    if named not in ("both", method.evolve):
+        raise UserError(
+            f"--method {options.method} evolves the {named} and --evolve says {method.evolve}: "
+            "leave one out, or take --method lero or lro"
+        )
+    return method
 
 
 def _preflight(settings: RunSettings) -> None:
     """Asks every role for a sign of life before anything is written."""
-    roles = settings.roles
-    if OFFLINE in roles.generators:
-        method = settings.method
-        Draft.blank(make_task(settings.task).card, method.scope, method.evolve)  # raises where it has no means
-    for endpoint in make_roles(roles).endpoints:
+    require_means(settings)
+    require_prices(settings.roles)
+    for endpoint in make_roles(settings.roles).endpoints:
         endpoint.preflight()
 
 
-def _default_directory(task: str, method: str) -> Path:
+def require_means(settings: RunSettings) -> None:
+    """Refuses a task that gives the offline designer nothing to design with, where it is to design."""
+    if OFFLINE in settings.roles.generators:
+        method = settings.method
+        Draft.blank(make_task(settings.task).card, method.scope, method.evolve)
+
+
+def default_directory(task: str, method: str) -> Path:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = re.sub(r"[^A-Za-z0-9]+", "_", task.rsplit("/", 1)[-1].removesuffix(".toml")).strip("_")
     return Path("runs") / f"{stamp}-{name}-{method}"

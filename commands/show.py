@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from marlsmith.graph.display import JsonTrace, OutputConsole, Story, draw
+from marlsmith.graph.display import JsonTrace, OutputConsole, draw
 from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.graph.story import Story
 
 
 def show_run(run: Path, svg: Path | None, *, as_json: bool) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from marlsmith.graph.context import Context
 from marlsmith.graph.evidence import evidence
+from marlsmith.graph.judgement import strengths
 from marlsmith.graph.seeds import role_seed
 from marlsmith.graph.state import NATIVE_ID, State, control_branch
+from marlsmith.graph.trace import summary
 from marlsmith.schemas import (
     Candidate,
     Diagnosis,
@@ -17,8 +21,14 @@ from marlsmith.schemas import (
     ReviewBrief,
     Signal,
     SignalError,
+    Tried,
     canonical,
+    printable,
 )
+
+LEDGER_LINES = 40
+LEDGER_LENGTH = 160
+"""Characters of what is said of one candidate."""
 
 
 def proposal_brief(state: State, context: Context) -> ProposalBrief:
@@ -44,6 +54,7 @@ def proposal_brief(state: State, context: Context) -> ProposalBrief:
         rejected=rejected,
         diagnosis=Diagnosis.model_validate(diagnosis) if diagnosis else None,
         tried=tuple(tried(state["proposed"], context)),
+        ledger=_ledger(state, context),
         seed=role_seed(settings.seed, state["stage"], state["round"], state["attempt"]),
     )
 
@@ -99,6 +110,35 @@ def tried(ids: list[str], context: Context) -> dict[str, str]:
     for id in ids:
         texts.setdefault(canonical(context.directory.candidate(id).signal), id)
     return texts
+
+
+def _ledger(state: State, context: Context) -> tuple[Tried, ...]:
+    """The run's candidates in a line each: what was tried, what was refused and why, how the best changed."""
+    gains = strengths(state["evaluated"])
+    refusals = {
+        event["candidate"]: f"refused by the {event['by']}: {'; '.join(event['problems'])}"
+        for event in context.directory.events()
+        if event["event"] == "check" and not event["accepted"]
+    }
+    entries: list[Tried] = []
+    best = -math.inf
+    for id in state["proposed"]:
+        candidate, outcome, gain = context.directory.candidate(id), state["evaluated"].get(id), gains.get(id)
+        leads = gain is not None and gain > best
+        best = max(best, -math.inf if gain is None else gain)
+        refused = f"failed: {outcome['error']}" if outcome and outcome["error"] else refusals.get(id)
+        entry = Tried(
+            id=id,
+            kind=candidate.kind,
+            parents=candidate.parents,
+            summary=printable(f"{summary(candidate.signal)}. {candidate.rationale}", LEDGER_LENGTH),
+            score=outcome["score"] if outcome else None,
+            gain=gain,
+            leads=leads,
+            refused=printable(refused, LEDGER_LENGTH) if refused else None,
+        )
+        entries.append(entry)
+    return tuple(entries[-LEDGER_LINES:])
 
 
 def code_of(signal: Signal, context: Context) -> str:

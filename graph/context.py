@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from marlsmith.agents.roles import Roles
+from marlsmith.agents.asking.accounts import Spent
+from marlsmith.agents.roles import Roles, ToolUse
 from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.run_directory import RunDirectory
@@ -23,8 +25,17 @@ class Parts:
     roles: Roles
     executor: Executor
     signal_to_code: Callable[[Signal, TaskCard], str]
-    tokens: Callable[[], int]
-    """Tokens that these roles have spent so far, in this process."""
+    spent: Callable[[], Spent]
+    """What the roles have spent so far, in all processes of the run."""
+    interrupt: Callable[[], None] = lambda: None
+    """Ends every wait of the roles for an answer: they raise Interrupted."""
+    heard: Callable[[Callable[[ToolUse], None]], AbstractContextManager[None]] = lambda hear: nullcontext()
+    """Inside, what roles try on their workbench is told to the function that it was given."""
+
+    def close(self) -> None:
+        """So that the run comes to a halt soon, wherever it is."""
+        self.interrupt()
+        self.executor.close()
 
 
 class Outfitter(Protocol):

@@ -1,4 +1,4 @@
-"""What a person sees of a run: who decides what and why, as it happens or told again later.
+"""Where the story of a run is told, as it happens or told again later.
 
 Live on a terminal (progress bars below the story), plain lines elsewhere, JSON lines on request.
 """
@@ -13,24 +13,15 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.panel import Panel
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.rule import Rule
-from rich.table import Table
-from rich.text import Text
 
-from marlsmith.graph import jail
 from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.story import Story
 from marlsmith.graph.trace import Event
-from marlsmith.schemas import Evaluation, JailReport, UserError, Verdict, printable
-
-ROLE_STYLES = {"critic": "magenta", "generator": "cyan", "validator": "yellow", "tool": "blue", "judge": "green"}
-WORDS = 400
-"""Characters of a role's words in the trace; the run directory has them whole."""
+from marlsmith.schemas import UserError
 
 
 class Trace(Protocol):
@@ -39,228 +30,6 @@ class Trace(Protocol):
     def recall(self, past: Iterable[Event]) -> None: ...
 
     def tell(self, event: Event) -> None: ...
-
-
-class Story:
-    """Turns events into lines for people. Remembers only what later lines refer to."""
-
-    def __init__(self) -> None:
-        self.settings: RunSettings | None = None
-        self.evaluations: dict[str, Evaluation] = {}
-        self.proposals: dict[str, Event] = {}
-        self.told: set[str] = set()
-
-    def recall(self, past: Iterable[Event]) -> None:
-        """Takes in what was told before, without telling it again; the round under way will be named anew."""
-        for event in past:
-            for _ in self.lines(event):
-                pass
-        self.told.clear()
-
-    def lines(self, event: Event) -> Iterable[RenderableType]:
-        teller = getattr(self, f"_{event['event']}", None)
-        return teller(event) if teller is not None else ()
-
-    def _run_started(self, event: Event) -> Iterable[RenderableType]:
-        settings = self.settings = RunSettings.model_validate(event["settings"])
-        method, roles = settings.method, settings.roles
-        seeds = f"{method.search_seeds} seeds x {settings.train.steps:,} steps a candidate"
-        rounds = f"{method.rounds} round{'s' if method.rounds > 1 else ''} x {method.candidates} candidates"
-        rows = (
-            ("task", f"{settings.task}, {settings.train.algorithm}"),
-            (
-                "method",
-                f"{settings.method_name}: {rounds}, population {method.population}, evolves {method.evolve}, "
-                f"scope {method.scope}",
-            ),
-            ("training", f"{seeds}; {settings.evaluation.episodes} evaluation episodes; {settings.workers} workers"),
-            ("roles", f"generator {', '.join(roles.generators)}, critic {roles.critic}, validator {roles.validator}"),
-            ("run", event["run"]),
-        )
-        table = Table.grid(padding=(0, 2))
-        for name, value in rows:
-            table.add_row(Text(name, "dim"), Text(value))
-        if event.get("jail") is not None:
-            report = JailReport.model_validate(event["jail"])
-            said = Text(jail.summary(report), jail.style(report))
-            if settings.train.device != "cpu" and report.profile == "cpu":
-                said.append("; with a GPU the jail is wider, and that was not tried", "yellow")
-            table.add_row(Text("jail", "dim"), said)
-        title = "marlsmith, resumed" if event["resumed"] else "marlsmith"
-        yield Panel(table, title=title, title_align="left", border_style="dim")
-
-    def _stage_started(self, event: Event) -> Iterable[RenderableType]:
-        if event["stages"] > 1:
-            yield Rule(f"stage {event['stage']} of {event['stages']}", style="bold")
-
-    def _round(self, event: Event) -> Iterable[RenderableType]:
-        name = f"round {event['round']}"
-        if name not in self.told and self.settings is not None:
-            self.told.add(name)
-            yield Text()
-            yield Rule(Text(f"{name} of {self.settings.method.rounds}", "bold"), style="dim", align="left")
-
-    def _diagnosis(self, event: Event) -> Iterable[RenderableType]:
-        yield from self._round(event)
-        diagnosis = event["diagnosis"]
-        yield _says("critic", diagnosis["summary"])
-        for finding in diagnosis["findings"]:
-            cited = ", ".join(f"{c['key']} = {c['value']:.3g}" for c in finding["evidence"])
-            yield _detail(f"{finding['failure'].replace('_', ' ')} ({cited}): {finding['advice']}")
-
-    def _proposal(self, event: Event) -> Iterable[RenderableType]:
-        yield from self._round(event)
-        self.proposals[event["candidate"]] = event
-        parents = f" from {', '.join(event['parents'])}" if event["parents"] else ""
-        yield _says("generator", f"{event['kind']}{parents}: {event['rationale']}", event["candidate"])
-        yield _detail(event["summary"])
-
-    def _check(self, event: Event) -> Iterable[RenderableType]:
-        proposal = self.proposals.get(event["candidate"], {})
-        mended = f"the repair of {', '.join(proposal['parents'])} is " if proposal.get("kind") == "repair" else ""
-        if event["accepted"]:
-            why = f": {'; '.join(event['reasons'])}" if event.get("reasons") else ""
-            yield _says("validator", f"{mended}accepted for training{why}", event["candidate"])
-            return
-        stage = event.get("stage")
-        checks = f"the {stage} check" if stage in {"static", "dynamic"} else f"the checks{f' ({stage})' * bool(stage)}"
-        by = {"rules": "the method's rules", "executor": checks, "validator": "the validator"}[event["by"]]
-        repairs = self.settings.method.repairs if self.settings is not None else 0
-        dropped = " and dropped" if proposal.get("attempt", 0) >= repairs else ""
-        said = f"{mended}refused by {by}{dropped}: {'; '.join(event['problems'])}"
-        yield _says("validator" if event["by"] == "validator" else "check", said, event["candidate"], "red")
-
-    def _repair(self, event: Event) -> Iterable[RenderableType]:
-        count = f" (repair {event['attempt']} of {event['repairs']})" if event["repairs"] > 1 else ""
-        yield _says("generator", f"is asked to mend {', '.join(event['candidates'])}{count}")
-
-    def _tool_call(self, event: Event) -> Iterable[RenderableType]:
-        arguments = event["arguments"]
-        seeds = len(arguments.get("seeds", ()))
-        said = f"{event['tool']}({event['branch']}, {seeds} seeds, {arguments.get('steps', 0):,} steps)"
-        yield _says("tool", said)
-
-    def _tool_result(self, event: Event) -> Iterable[RenderableType]:
-        evaluation = Evaluation.model_validate(event["evaluation"])
-        self.evaluations[event["branch"]] = evaluation
-        if evaluation.error is not None:
-            error = evaluation.error
-            yield _says("tool", f"{event['branch']} failed ({error.stage}): {error.message}", style="red")
-        else:
-            interval = _interval(evaluation.interval)
-            said = f"{event['branch']} scores {evaluation.score:.3f} {interval} after {evaluation.seconds:.1f} s"
-            yield _says("tool", said)
-        for warning in evaluation.warnings:
-            yield _says("warning", f"{event['branch']}: {warning}", style="yellow")
-
-    def _judged(self, event: Event) -> Iterable[RenderableType]:
-        verdict = Verdict.model_validate(event["verdict"])
-        if event["phase"] == "search":
-            yield Padding(self._table(event), (0, 0, 0, 2))
-        words = {"refine": "goes on", "confirm": "confirms", "accept": "accepts", "keep": "keeps what there is"}
-        yield _says("judge", f"{words[verdict.decision]}: {verdict.reason}")
-
-    def _table(self, event: Event) -> Table:
-        """All candidates of the stage so far, best first, the control for comparison."""
-        table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-        for name in ("candidate", "score", "95% interval", "", "gain"):
-            table.add_column(name, justify="right" if name in {"score", "gain"} else "left")
-        control = self.evaluations.get(f"control-s{event['stage']}")
-        rows = [e for branch, e in self.evaluations.items() if not branch.endswith("-confirm")]
-        for evaluation in sorted(rows, key=lambda e: (e.score is None, -(e.score or 0.0), e.candidate)):
-            kept = evaluation.candidate in event["population"]
-            label = Text(evaluation.candidate + (" *" if kept else ""), style="bold" if kept else "")
-            if evaluation.score is None:
-                stage = evaluation.error.stage if evaluation.error is not None else ""
-                table.add_row(label, Text("failed", "red"), Text(stage, "red"), "", "")
-                continue
-            gain = "" if control is None or control.score is None else f"{evaluation.score - control.score:+.3f}"
-            bar = Text(_bar(evaluation.score, 20), "green" if kept else "dim")
-            table.add_row(label, f"{evaluation.score:.3f}", Text(_interval(evaluation.interval)), bar, gain)
-        if event["population"]:
-            table.caption = Text("* kept as a parent", "dim")
-            table.caption_justify = "left"
-        return table
-
-    def _approval(self, event: Event) -> Iterable[RenderableType]:
-        verdict = event["verdict"]
-        said = {"asked": "asks a person to approve", "approved": "approved", "refused": "refused"}[event["status"]]
-        yield _says("judge", f"{said}: {event['candidate']}, {verdict['reason']}", style="bold yellow")
-
-    def _promoted(self, event: Event) -> Iterable[RenderableType]:
-        yield _says(
-            "judge", f"promoted {event['candidate']} into the main run, gain {event['gain']:+.3f}", style="bold"
-        )
-
-    def _warning(self, event: Event) -> Iterable[RenderableType]:
-        yield from self._round(event)
-        yield _says("warning", event["message"], style="yellow")
-
-    def _finished(self, event: Event) -> Iterable[RenderableType]:
-        yield Text()
-        yield Panel(Group(*_outcome(event)), title="result", title_align="left", border_style="green")
-
-
-def _outcome(event: Event) -> Iterable[RenderableType]:
-    """The answer first: native against best on fresh seeds, then where things are and what to type next."""
-    native, best, gain = event["native"], event["best"], event["gain"]
-    if best is None or native is None:
-        yield Text(f"No signal could be compared with the native one: {event['reason']}.", "bold yellow")
-    else:
-        table = Table.grid(padding=(0, 2))
-        for name, standing, style in (("native", native, "dim"), (best["candidate"], best, "bold green")):
-            bar = Text(_bar(standing["score"], 40), style)
-            table.add_row(Text(name, style), bar, f"{standing['score']:.3f}", Text(_interval(standing["interval"])))
-        seeds = "fresh seeds" if event["phase"] == "confirm" else "seeds of the search, which flatter the best"
-        yield Text(f"Score on {len(best['scores'])} {seeds}; interquartile mean and 95% interval", "dim")
-        yield table
-        metrics = ", ".join(f"{k} {native['metrics'][k]:.3g} -> {v:.3g}" for k, v in best["metrics"].items())
-        yield Text(metrics, "dim")
-        word = "promoted" if event["promoted"] else "not promoted"
-        spread = f" {_interval(gain['interval'], '+')}" if gain else ""
-        mean = f"mean paired gain {gain['mean']:+.3f}, 95% interval{spread}; " if gain else ""
-        yield Text(f"{mean}{word}: {event['reason']}.", "bold" if event["promoted"] else "bold yellow")
-    if (found := event.get("jail")) is not None and (stamp := jail.standing(**found)) is not None:
-        yield Text(stamp, "yellow" if found["sound"] else "bold red")
-    run = event["run"]
-    yield Text(
-        f"{event['seconds']:.0f} s, {event['environment_steps']:,} environment steps, {event['tokens']:,} tokens", "dim"
-    )
-    yield Text()
-    if event["promoted"]:
-        yield Text(f"signal  {run}/main/signal.py\npolicy  {run}/main/checkpoint.safetensors")
-    yield Text(f"next    marlsmith show {run}")
-
-
-def _says(role: str, words: str, subject: str = "", style: str = "") -> RenderableType:
-    """One line of the trace: who, about what, in their words. From outside, hence never as markup."""
-    row = Table.grid(padding=(0, 1))
-    row.add_column(width=9)
-    row.add_column(ratio=1, overflow="fold")
-    said = Text(style=style)
-    if subject:
-        said.append(f"{subject} ", "bold")
-    said.append(printable(words, WORDS))
-    row.add_row(Text(role, ROLE_STYLES.get(role, "yellow")), said)
-    return row
-
-
-def _detail(words: str) -> RenderableType:
-    return Padding(Text(printable(words, WORDS), "dim"), (0, 0, 0, 12))
-
-
-def _interval(interval: Any, sign: str = "") -> str:
-    return "" if not interval else f"[{interval[0]:{sign}.3f}, {interval[1]:{sign}.3f}]"
-
-
-def _bar(score: float, width: int) -> str:
-    """A score from 0 to 1 as a bar of eighths; what lies outside is cut to it."""
-    eighths = round(min(1.0, max(0.0, score)) * width * 8)
-    full, rest = divmod(eighths, 8)
-    return "█" * full + ("" if rest == 0 else " ▏▎▍▌▋▊▉"[rest])
-
-
-# ---------------------------------------------------------------- where the story is told
 
 
 class PlainTrace:

@@ -7,20 +7,27 @@ from collections.abc import Iterator, Sequence
 from marlsmith.schemas import CurvePoint, Evaluation
 
 LIMIT = 60
+CHARACTERS = 2400
+"""600 tokens of about 4 characters, as the critic's prompt writes the table: `key = value` and a line break."""
 
 
 def evidence(control: Evaluation | None, parents: Sequence[Evaluation]) -> dict[str, float]:
-    """At most LIMIT numbers under keys such as `native.score` or `s1r2c3.term.approach.share`.
+    """At most LIMIT numbers in CHARACTERS, under keys such as `native.score` or `s1r2c3.term.approach.share`.
 
     Outcomes come before details and the best parent before the others, so that what does not fit is what
-    matters least. Four significant digits: what is cited must be comparable with what was shown.
+    matters least; a row too long for the room that is left makes way for shorter ones. Four significant
+    digits: what is cited must be comparable with what was shown.
     """
     table: dict[str, float] = {}
     scored = [parent for parent in parents if parent.score is not None]
     rows = [*_native(control), *(row for parent in scored for row in _outcome(parent, control))]
     rows += [row for parent in scored for row in _details(parent)]
-    for key, value in rows[:LIMIT]:
-        table[key] = float(f"{value:.4g}")
+    left = CHARACTERS
+    for key, value in rows:
+        length = len(f"{key} = {value:.4g}\n")
+        if length <= left and len(table) < LIMIT:
+            table[key] = float(f"{value:.4g}")
+            left -= length
     return table
 
 

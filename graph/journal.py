@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from marlsmith.agents.asking.accounts import Spent
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.trace import Event, JailStanding, identity
 from marlsmith.schemas import JailReport, UserError
@@ -28,25 +29,25 @@ class Journal:
         self._known: set[tuple[Any, ...]] = set()
         self._finished: Event | None = None
         self._jails: list[JailReport | None] = []
-        self._tokens: Callable[[], int] = lambda: 0
+        self._spent: Callable[[], Spent] = Spent
         last: Event = {}
         try:
             for last in directory.events():
                 self._remember(last)
-            self._tokens_before: int = last.get("tokens", 0)
             self._started = time.monotonic() - last.get("seconds", 0.0)
         except (KeyError, TypeError, ValidationError) as error:
             raise UserError(f"{directory.path / 'events.jsonl'} is damaged: restore it, or start a new run") from error
 
-    def meter(self, tokens: Callable[[], int]) -> None:
-        """`tokens` counts this process; the last event says what the ones before had spent."""
-        self._tokens = tokens
+    def meter(self, spent: Callable[[], Spent]) -> None:
+        """`spent` counts the whole run, over all its processes."""
+        self._spent = spent
 
     def record(self, event: Event) -> Event:
         """The event with the run's cost so far; written unless it is progress, or known already."""
         with self._lock:
             seconds = round(time.monotonic() - self._started, 3)
-            event = {**event, "seconds": seconds, "tokens": self._tokens_before + self._tokens()}
+            spent = self._spent()
+            event = {**event, "seconds": seconds, "tokens": spent.usage.tokens, "money": spent.money}
             if event["event"] != "progress" and identity(event) not in self._known:
                 self._directory.append_event(event)
                 self._remember(event)

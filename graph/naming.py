@@ -12,9 +12,10 @@ def batch_name(stage: int, round: int, attempt: int) -> str:
 
 
 def candidate_ids(brief: ProposalBrief, proposals: Sequence[Proposal]) -> list[str]:
-    """Numbered in a first pass; in a repair pass named for what each proposal repairs."""
+    """Numbered by slot in a first pass; in a repair pass named for what each proposal repairs."""
     if not brief.rejected:
-        return [f"s{brief.stage}r{brief.round}c{number}" for number in range(1, len(proposals) + 1)]
+        slots = brief.slots or range(1, brief.count + 1)
+        return [f"s{brief.stage}r{brief.round}c{slot}" for slot, _ in zip(slots, proposals, strict=False)]
     open_ids = [rejection.candidate.id for rejection in brief.rejected]
     named: dict[int, str] = {}
     for index, proposal in enumerate(proposals):  # those that say what they repair come first
@@ -23,4 +24,9 @@ def candidate_ids(brief: ProposalBrief, proposals: Sequence[Proposal]) -> list[s
             open_ids.remove(target)
             named[index] = target
     targets = [named[index] if index in named else open_ids.pop(0) for index in range(len(proposals))]
-    return [f"{target.partition('-fix')[0]}-fix{brief.attempt}" for target in targets]
+    return [f"{slot_of(target)}-fix{brief.attempt}" for target in targets]
+
+
+def slot_of(id: str) -> str:
+    """What a candidate and its repairs have in common."""
+    return id.partition("-fix")[0]

@@ -10,13 +10,15 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from marlsmith.agents.asking.question import AnswerError
+from marlsmith.agents.critic import grounded
 from marlsmith.graph import judgement
 from marlsmith.graph.admission import check_all
 from marlsmith.graph.briefs import code_of, diagnosis_brief
 from marlsmith.graph.context import Context
 from marlsmith.graph.naming import batch_name
 from marlsmith.graph.outcome import finished_event
-from marlsmith.graph.proposing import ask_for_candidates
+from marlsmith.graph.promotion import second_opinion, vetoed
+from marlsmith.graph.proposing import ask_for_candidates, shares, unanswered
 from marlsmith.graph.seeds import confirm_seeds, role_seed, search_seeds
 from marlsmith.graph.state import (
     BranchTask,
@@ -27,6 +29,7 @@ from marlsmith.graph.state import (
     control_branch,
 )
 from marlsmith.graph.trace import (
+    Allotted,
     Approval,
     Checks,
     Diagnosed,
@@ -34,6 +37,7 @@ from marlsmith.graph.trace import (
     Promoted,
     Proposed,
     RepairAsked,
+    RoleTool,
     StageStarted,
     Warned,
     summary,
@@ -76,26 +80,32 @@ def diagnose(state: State, runtime: Runtime[Context]) -> State:
         return opened
     try:
         name = f"s{state['stage']}r{state['round']}-diagnosis"
-        diagnosis = runtime.context.directory.once(name, Diagnosis, lambda: critic.diagnose(brief))
+        diagnosis = runtime.context.directory.once(
+            name, Diagnosis, lambda: grounded(critic.diagnose(brief), brief.evidence)[0]
+        )
     except AnswerError as error:
         _warn(state, runtime, f"the critic gave no usable diagnosis, the round goes on without: {error}")
         return opened
     event = Diagnosed(stage=state["stage"], round=state["round"], author=critic.name, diagnosis=diagnosis)
     _tell(runtime, event)
-    return {**opened, "diagnosis": plain(diagnosis)}
+    return {**opened, "diagnosis": plain(diagnosis.model_copy(update={"dropped": ()}))}
 
 
 def propose(state: State, runtime: Runtime[Context]) -> State:
     directory = runtime.context.directory
+    given = shares(state, runtime.context)
+    if given:
+        _tell(runtime, Allotted(stage=state["stage"], round=state["round"], shares=given))
     name = batch_name(state["stage"], state["round"], state["attempt"])
     batch = directory.batch(name)
     if batch is None:
-        candidates, note = ask_for_candidates(state, runtime.context)
+        with runtime.context.parts.heard(lambda use: _tell(runtime, RoleTool(**vars(use)))):
+            candidates, notes = ask_for_candidates(state, runtime.context, given)
         codes = [code_of(candidate.signal, runtime.context) for candidate in candidates]
-        directory.write_batch(name, candidates, codes, note)
+        directory.write_batch(name, candidates, codes, "\n".join(notes) or None)
     else:
-        candidates, note = [directory.candidate(id) for id in batch.candidates], batch.note
-    if note is not None:
+        candidates, notes = [directory.candidate(id) for id in batch.candidates], (batch.note or "").splitlines()
+    for note in notes:
         _warn(state, runtime, note)
     for candidate in candidates:
         event = Proposed(
@@ -106,7 +116,11 @@ def propose(state: State, runtime: Runtime[Context]) -> State:
         )
         _tell(runtime, event)
     ids = [candidate.id for candidate in candidates]
-    return {"pending": ids, "proposed": state["proposed"] + ids}
+    return {
+        "pending": ids,
+        "proposed": state["proposed"] + ids,
+        "unanswered": unanswered(state, given, candidates),
+    }
 
 
 def check(state: State, runtime: Runtime[Context]) -> State:
@@ -238,7 +252,22 @@ def _judge_confirm(state: State, runtime: Runtime[Context]) -> State:
     promotion = state["promotion"]
     promoted_gain = promotion["gain"] if promotion is not None else None
     confirmed = judgement.confirm_verdict(candidate, control, runtime.context.settings.method, promoted_gain)
+    if confirmed.decision == "accept":
+        confirmed = _reviewed(confirmed, state, runtime)
     return {"verdict": plain(confirmed)}
+
+
+def _reviewed(verdict: Verdict, state: State, runtime: Runtime[Context]) -> Verdict:
+    """The validator may veto what the statistics accept; what they refuse it is not asked about."""
+    try:
+        event = second_opinion(verdict, state, runtime.context)
+    except AnswerError as error:
+        _warn(state, runtime, f"the validator gave no usable review of the promotion, which goes on: {error}")
+        return verdict
+    if event is None:
+        return verdict
+    _tell(runtime, event)
+    return verdict if event.approve else vetoed(verdict, event)
 
 
 def _history(state: State, strengths: judgement.Strengths) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from marlsmith.graph import judgement
 from marlsmith.graph.briefs import scored
 from marlsmith.graph.context import Context
+from marlsmith.graph.naming import slot_of
 from marlsmith.graph.state import Phase, State, confirm_branch, control_branch
-from marlsmith.graph.trace import CandidateStanding, Finished, Gain, Standing
+from marlsmith.graph.trace import CandidateStanding, Finished, Gain, Standing, ValidatorEffect
 from marlsmith.schemas import Evaluation, Verdict
 
 
@@ -26,6 +27,7 @@ def finished_event(state: State, context: Context) -> Finished:
         promoted=state["promotion"] is not None,
         reason=_reason(state),
         environment_steps=_environment_steps(state, context),
+        validator=_validator_effect(state, context),
         jail=context.journal.jail(),
     )
 
@@ -65,3 +67,16 @@ def _reason(state: State) -> str:
 def _environment_steps(state: State, context: Context) -> int:
     evaluations = map(context.directory.required_evaluation, state["evaluated"])
     return sum(evaluation.steps * len(evaluation.seeds) for evaluation in evaluations)
+
+
+def _validator_effect(state: State, context: Context) -> ValidatorEffect | None:
+    """Counted from the trace, where every refusal and every veto stands once."""
+    if context.parts.roles.validator is None:
+        return None
+    events = list(context.directory.events())
+    refused = [e["candidate"] for e in events if e["event"] == "check" and e["by"] == "validator"]
+    vetoed = sum(e["event"] == "promotion_review" and not e["approve"] for e in events)
+    trained = {slot_of(outcome["candidate"]) for outcome in state["evaluated"].values()}
+    untrained = {slot_of(id) for id in refused} - trained
+    steps = context.settings.train.whole_steps * context.settings.method.search_seeds
+    return ValidatorEffect(refused=len(refused), vetoed=vetoed, steps_saved=len(untrained) * steps)

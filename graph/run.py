@@ -18,7 +18,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, StateSnapshot
 
 from marlsmith.graph import jail
-from marlsmith.graph.context import Context, Outfitter
+from marlsmith.graph.context import Context, Outfitter, Parts
 from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.graph.run_directory import RunDirectory
@@ -26,7 +26,7 @@ from marlsmith.graph.state import State, initial_state
 from marlsmith.graph.trace import Event, RunStarted
 from marlsmith.graph.wiring import Machine, build_with, fingerprint
 from marlsmith.marl.executor import Cancelled, Executor
-from marlsmith.schemas import UserError, plain
+from marlsmith.schemas import Interrupted, UserError, plain
 
 
 class Paused(Exception):
@@ -43,15 +43,15 @@ class Stop:
     def __init__(self) -> None:
         self.requested = threading.Event()
         self._control: RunControl | None = None
-        self._executor: Executor | None = None
+        self._parts: Parts | None = None
 
     def request(self) -> None:
         self.requested.set()
         # A signal handler may interrupt a holder of any lock: the locks are taken elsewhere.
         threading.Thread(target=self._end, name="marlsmith-stop", daemon=True).start()
 
-    def arm(self, control: RunControl, executor: Executor) -> None:
-        self._control, self._executor = control, executor
+    def arm(self, control: RunControl, parts: Parts) -> None:
+        self._control, self._parts = control, parts
         if self.requested.is_set():
             self._end()
 
@@ -60,8 +60,8 @@ class Stop:
         logging.getLogger("concurrent.futures").setLevel(logging.CRITICAL + 1)
         if self._control is not None:
             self._control.request_drain("stopped")
-        if self._executor is not None:
-            self._executor.close()
+        if self._parts is not None:
+            self._parts.close()
 
 
 def start(settings: RunSettings, outfitter: Outfitter, path: Path, *, stop: Stop | None = None) -> Iterator[Event]:
@@ -118,14 +118,14 @@ def _drive(
             report = executor.jail(directory.settings.train.device)
             parts = outfitter.equip(directory, executor)
             directory.stamp(jail.record(report))
-            journal.meter(parts.tokens)
+            journal.meter(parts.spent)
             resumed = bool(before.values)
             started = RunStarted(run=str(directory.path), resumed=resumed, settings=directory.settings, jail=report)
             yield journal.record(plain(started))
             slots = threading.BoundedSemaphore(directory.settings.workers)
             context = Context(directory.settings, directory, parts, journal, slots)
             control = RunControl()
-            stop.arm(control, parts.executor)
+            stop.arm(control, parts)
             for event in _stream(machine, given, config, context, control):
                 told_the_end = event["event"] == "finished"
                 yield event
@@ -155,11 +155,11 @@ def _stream(
         for event in stream:  # noqa: UP028, for `yield from` would pass GeneratorExit on and await the trainings
             yield event
     except GeneratorExit:
-        context.parts.executor.close()
-        with suppress(Cancelled):
+        context.parts.close()
+        with suppress(Cancelled, Interrupted):
             stream.close()
         raise
-    except (Cancelled, GraphDrained) as error:
+    except (Cancelled, Interrupted, GraphDrained) as error:
         path = context.directory.path
         raise Paused(f"{path} is paused: continue it with `marlsmith resume {path}`") from error
 

@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from marlsmith.agents.settings import Budget
+from marlsmith.agents.templates import keep_prompts
 from marlsmith.graph import toml
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.seeds import confirm_seeds, search_seeds
@@ -72,6 +74,7 @@ class RunDirectory:
                 for room in ("candidates", "branches", "main"):
                     (building / room).mkdir()
                 (building / "events.jsonl").touch()
+                settings = settings.model_copy(update={"roles": keep_prompts(settings.roles, building)})
                 _write(building / "run.toml", toml.dumps(_manifest(settings, fingerprint, jail)))
                 building.chmod(0o755)
                 building.rename(path)
@@ -126,6 +129,15 @@ class RunDirectory:
             )
             manifest |= {"settings": self.settings.model_dump(mode="json"), "jail": dict(jail)}
             _write(file, toml.dumps(manifest))
+
+    def limit(self, budget: Budget) -> None:
+        """What the roles may spend from now on. Under the lock."""
+        roles = self.settings.roles.model_copy(update={"budget": budget})
+        self.settings = self.settings.model_copy(update={"roles": roles})
+        file = self.path / "run.toml"
+        with explained(self.path):
+            manifest = tomllib.loads(file.read_text(encoding="utf-8"))
+            _write(file, toml.dumps(manifest | {"settings": self.settings.model_dump(mode="json")}))
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

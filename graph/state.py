@@ -45,6 +45,7 @@ class State(TypedDict, total=False):
     attempt: int  # repair pass within the round
     phase: Phase
     proposed: list[str]  # every candidate of the run, in order
+    unanswered: dict[str, int]  # slots of a first pass that a generator was given and left empty
     pending: list[str]  # proposed and not yet checked
     accepted: list[str]  # of this round
     rejected: dict[str, list[str]]  # of the last check, waiting for their repair: id -> problems
@@ -66,6 +67,7 @@ def initial_state() -> State:
         attempt=0,
         phase="search",
         proposed=[],
+        unanswered={},
         pending=[],
         accepted=[],
         rejected={},

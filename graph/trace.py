@@ -1,7 +1,8 @@
 """The vocabulary of a run's trace: what nodes tell the stream, `--json` prints and events.jsonl keeps.
 
-The driver adds `seconds` and `tokens` (of the run, over all its processes) to every event. An event that a
-killed process has already written is recognised by its `identity` and not written twice.
+The driver adds `seconds`, `tokens` and `money` (of the run, over all its processes; None where no price is known)
+to every event. An event that a killed process has already written is recognised by its `identity` and not
+written twice.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from marlsmith.graph.bandit import Share
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.state import Phase
 from marlsmith.schemas import (
@@ -56,6 +58,15 @@ class Diagnosed(Record):
     round: int
     author: str
     diagnosis: Diagnosis
+
+
+class Allotted(Record):
+    """Which generator proposes for which slots of a round, and why: only where several share the run."""
+
+    event: Literal["allotted"] = "allotted"
+    stage: int
+    round: int
+    shares: dict[str, Share]
 
 
 class Proposed(Record):
@@ -113,6 +124,19 @@ class ToolCall(Record):
     arguments: dict[str, Any]
 
 
+class RoleTool(Record):
+    """A role tried something before it answered; `place` says for which question, `number` counts its uses."""
+
+    event: Literal["role_tool"] = "role_tool"
+    role: str
+    author: str
+    place: str
+    number: int
+    tool: str
+    result: str
+    took: float
+
+
 class ToolProgress(Record):
     """A few times a second; never persisted."""
 
@@ -139,6 +163,17 @@ class Judged(Record):
     phase: Phase
     verdict: Verdict
     population: tuple[str, ...]
+
+
+class PromotionReviewed(Record):
+    """The validator's word on what the statistics accept."""
+
+    event: Literal["promotion_review"] = "promotion_review"
+    stage: int
+    candidate: str
+    author: str
+    approve: bool
+    reasons: tuple[str, ...]
 
 
 class Approval(Record):
@@ -190,6 +225,14 @@ class JailStanding(Record):
     unsafe: bool = Field(description="one of them was told --unsafe-jail")
 
 
+class ValidatorEffect(Record):
+    """What the validator did to the run."""
+
+    refused: int = Field(description="candidates, before their training")
+    vetoed: int = Field(description="promotions that the statistics accepted")
+    steps_saved: int = Field(description="environment steps of slots that were never trained because of it")
+
+
 class Finished(Record):
     """The last event. `native`, `best` and `gain` are None where nothing was there to be measured.
 
@@ -207,18 +250,22 @@ class Finished(Record):
     promoted: bool
     reason: str
     environment_steps: int
+    validator: ValidatorEffect | None = Field(None, description="None where nobody was to review")
     jail: JailStanding | None = Field(None, description="None where no process wrote down what it found")
 
 
 _IDENTITY: dict[str, tuple[str, ...]] = {
     "stage_started": ("stage",),
     "diagnosis": ("stage", "round"),
+    "allotted": ("stage", "round"),
     "proposal": ("candidate",),
     "check": ("candidate",),
     "repair": ("stage", "round", "attempt"),
+    "role_tool": ("author", "place", "number"),
     "tool_call": ("branch",),
     "tool_result": ("branch",),
     "judged": ("stage", "round", "phase"),
+    "promotion_review": ("candidate",),
     "approval": ("stage", "status"),
     "promoted": ("stage",),
     "warning": ("stage", "round", "message"),

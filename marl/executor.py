@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from marlsmith.marl.config import BranchRequest
-from marlsmith.schemas import Evaluation, Failure, JailReport, Record, Scope, Signal
+from marlsmith.schemas import Evaluation, Failure, JailReport, Record, Scope, Signal, SignalValues
 
 ROWS = 1600
 """Of a reward call in a training with the default settings: seeds x environments x steps of a rollout."""
@@ -38,6 +38,10 @@ class Executor(Protocol):
 
     def check(self, signal: Signal, task: str, scope: Scope, rows: int = ROWS) -> list[Failure]:
         """What speaks against training this signal; empty when it is sound. `rows` is the batch of a reward call."""
+        ...
+
+    def probe(self, signal: Signal, task: str, rows: int = ROWS) -> SignalValues | Failure:
+        """What a signal that `check` let pass comes to on stored states, or why that cannot be said."""
         ...
 
     def train(

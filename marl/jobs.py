@@ -5,7 +5,8 @@ from __future__ import annotations
 import resource
 import socket
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,6 +14,7 @@ from marlsmith.marl.algorithms import Algorithm, Spaces, find_algorithm
 from marlsmith.marl.behaviour import behaviour
 from marlsmith.marl.checking import samples
 from marlsmith.marl.checking.dynamic import check_signal
+from marlsmith.marl.checking.values import signal_values
 from marlsmith.marl.checkpoint import pack, unpack
 from marlsmith.marl.config import CURVE_EPISODES, BranchRequest, EvaluationConfig
 from marlsmith.marl.devices import on_device
@@ -30,6 +32,7 @@ from marlsmith.marl.workers.failures import diagnose
 from marlsmith.marl.workers.jobs import ENVIRONMENTS_FD, PEER_FD, Report
 from marlsmith.schemas import CurvePoint, Signal, SignalError, TaskCard, plain
 
+Result = TypeVar("Result")
 CURVE_POINTS = 8
 CALL_SECONDS = 2
 CURVE_SEED = 1
@@ -45,6 +48,25 @@ def sample(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], b
 
 def check(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
     """Build a signal and try its functions on sampled states. Raises SignalError where it is refused."""
+
+    def run(signal: Signal, task: Task, tried: samples.Samples, beat: Callable[[], None]) -> None:
+        check_signal(signal, task, arguments["scope"], tried, beat)
+
+    _tried(arguments, report, run)
+    return {}, None
+
+
+def values(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
+    """What a signal's functions come to on sampled states. Raises SignalError where they fail."""
+    return plain(_tried(arguments, report, signal_values)), None
+
+
+def _tried(
+    arguments: dict[str, Any],
+    report: Report,
+    run: Callable[[Signal, Task, samples.Samples, Callable[[], None]], Result],
+) -> Result:
+    """What `run` makes of a signal on sampled states; whatever candidate code raises becomes a SignalError."""
     task = _task(arguments["task"], arguments, report, playable=False)
     signal = Signal.model_validate(arguments["signal"])
     tried = samples.unpack(arguments["tensors"])
@@ -55,13 +77,12 @@ def check(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], by
 
     beat()
     try:
-        check_signal(signal, task, arguments["scope"], tried, beat)
+        return run(signal, task, tried, beat)
     except SignalError:
         raise
     except Exception as error:
         stage, message = diagnose(error)
         raise SignalError(message, "dynamic" if stage == "crash" else stage) from None
-    return {}, None
 
 
 def _allow_a_call() -> None:

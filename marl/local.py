@@ -37,6 +37,7 @@ from marlsmith.schemas import (
     Scope,
     Signal,
     SignalError,
+    SignalValues,
     TermStatistics,
     UserError,
     plain,
@@ -132,6 +133,24 @@ class LocalExecutor:
         except JobFailure as failure:
             return [Failure(stage=failure.stage, message=f"{failure}{_remedy(failure)}")]
         return []
+
+    def probe(self, signal: Signal, task: str, rows: int = ROWS) -> SignalValues | Failure:
+        made = make_task(task)
+        try:
+            checked_tree(signal, made.card)
+        except SignalError as error:
+            return Failure(stage=error.stage, message=str(error))
+        self.jail()
+        arguments = {"task": task, "signal": plain(signal)}
+        samples = self._samples(task, made, min(rows, MOST_ROWS))
+        order = Order("values", arguments, CHECK_LIMITS, tensors=samples, environments=False)
+        try:
+            result, _ = self.runner.run(made, order)
+            return SignalValues.model_validate(result.value)
+        except JobFailure as failure:
+            return Failure(stage=failure.stage, message=f"{failure}{_remedy(failure)}")
+        except ValidationError as error:
+            return Failure(stage="crash", message=f"the worker's result is malformed: {error}")
 
     def _samples(self, task: str, made: Task, rows: int) -> bytes:
         """The states on which candidates are tried, made once. Raises UserError where the environment fails."""

@@ -35,6 +35,10 @@ class BudgetError(PausingError):
     """The next call to a model would cost more than the run, or its role, may spend."""
 
 
+class Interrupted(PausingError):
+    """The run was asked to stop while it waited for an answer: nobody else is to be asked instead."""
+
+
 class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

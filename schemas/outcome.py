@@ -33,6 +33,51 @@ class TermStatistics(Record):
     share: float = Field(ge=0, le=1.000001, description="of the summed mean absolute values of all terms")
 
 
+WrittenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+\- ]{1,200}$")]
+"""A term's, as candidate code gave it."""
+
+
+class Values(Record):
+    """Of a function on stored states, over all rows and agents."""
+
+    mean: Plausible
+    spread: Plausible = Field(description="standard deviation")
+    least: Plausible
+    most: Plausible
+    share: float = Field(ge=0, le=1, description="of values that are not zero")
+
+
+class TermValues(Values):
+    """A reward term's, before weighting by alpha."""
+
+    native: float | None = Field(
+        None, ge=-1.000001, le=1.000001, description="correlation with the native reward; None where either is constant"
+    )
+    means: dict[WrittenName, Plausible] = Field(default_factory=dict, max_length=8, description="by the kind of states")
+
+
+class Fingerprint(Record):
+    """What a signal does on stored states, in some numbers: equal ones for signals that do the same.
+
+    Of each part fixed random sums over all its values; none for a part that stays native.
+    """
+
+    rows: int = Field(ge=0)
+    reward: tuple[Plausible, ...] = Field((), max_length=256)
+    features: tuple[Plausible, ...] = Field((), max_length=256)
+    columns: int = Field(0, ge=0, description="of the features")
+
+
+class SignalValues(Record):
+    """What a signal's terms and features come to on stored states, by the word of a process that ran its code."""
+
+    rows: int = Field(ge=0)
+    terms: dict[WrittenName, TermValues] = Field(default_factory=dict, max_length=64)
+    reward: TermValues | None = Field(None, description="the whole reward; None where it stays native")
+    features: tuple[Values, ...] = Field((), max_length=256, description="by column")
+    fingerprint: Fingerprint
+
+
 class CurvePoint(Record):
     """Where a training stood after so many steps, mean over members."""
 

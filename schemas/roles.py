@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from marlsmith.schemas.base import Record
 from marlsmith.schemas.outcome import Evaluation
@@ -40,10 +41,12 @@ class Finding(Record):
 class Diagnosis(Record):
     summary: str
     findings: tuple[Finding, ...] = ()
+    dropped: SkipJsonSchema[tuple[str, ...]] = ()
+    """What was said and did not hold, for the trace: no role is asked for it, or told it as a fact."""
 
 
 class Review(Record):
-    """A validator's word on a candidate before it costs a training."""
+    """A validator's word on a candidate: before it costs a training, or before it is promoted."""
 
     approve: bool
     reasons: tuple[str, ...] = ()
@@ -87,6 +90,19 @@ class Rejection(Record):
     problems: tuple[str, ...]
 
 
+class Tried(Record):
+    """A candidate of the run in a line: what it was, and what came of it."""
+
+    id: str
+    kind: str
+    parents: tuple[str, ...] = ()
+    summary: str
+    score: float | None = None
+    gain: float | None = Field(None, description="the score minus that of its stage's control")
+    leads: bool = Field(False, description="whether no earlier candidate had a greater gain")
+    refused: str | None = Field(None, description="why it was not trained, or has no score")
+
+
 class ProposalBrief(Record):
     """Everything a generator may know when it proposes."""
 
@@ -106,6 +122,7 @@ class ProposalBrief(Record):
     rejected: tuple[Rejection, ...] = Field((), description="to be repaired now, one proposal for each")
     diagnosis: Diagnosis | None = None
     tried: tuple[str, ...] = Field((), description="signals of this run as canonical JSON")
+    ledger: tuple[Tried, ...] = Field((), description="the latest candidates of this run, in their order")
     seed: int
 
 
@@ -127,3 +144,16 @@ class ReviewBrief(Record):
     scope: Scope
     reward_mode: Literal["replace", "add"]
     tried: tuple[str, ...] = ()
+
+
+class PromotionBrief(Record):
+    """A candidate that the statistics accept, and what its training and the control's came to on fresh seeds."""
+
+    task: TaskCard
+    candidate: Candidate
+    code: str
+    scope: Scope
+    reward_mode: Literal["replace", "add"]
+    verdict: Verdict
+    evaluation: Evaluation
+    control: Evaluation

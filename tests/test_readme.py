@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from marlsmith.agents.asking.prices import require_prices
+from marlsmith.agents.config import Choice, read_config, role_settings
 from marlsmith.agents.offline.draft import Draft
 from marlsmith.cli import app
 from marlsmith.marl.checking.dynamic import check_signal
@@ -27,6 +29,9 @@ def test_the_signals_shown_are_accepted(language: str, text: str) -> None:
     name = "signal.json" if language == "json" else "signal.py"
     task = make_task("mpe/simple_spread")
     check_signal(read_signal(name, text), task, "own", sample(task))
+
+
+TOML = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 
 
 MY_ENV = """
@@ -74,7 +79,7 @@ def make_env(size):
 
 
 def test_the_task_card_shown_serves_the_offline_designer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (card,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (card,) = [block for block in TOML if "environment =" in block]
     (tmp_path / "my_env.py").write_text(MY_ENV)
     (tmp_path / "my_task.toml").write_text(card)
     monkeypatch.chdir(tmp_path)
@@ -87,6 +92,33 @@ def test_the_task_card_shown_serves_the_offline_designer(tmp_path: Path, monkeyp
     features = [{"kind": "target_offset", "assignment": "nearest"}]
     signal = read_signal("signal.json", json.dumps({**reward, "features": features}))
     check_signal(signal, task, "own", sample(task))
+
+
+def test_the_models_shown_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each service that the README promises, and a run with them as the file says."""
+    monkeypatch.chdir(tmp_path)
+    (text,) = [block for block in TOML if "[models]" in block]
+    Path("marlsmith.toml").write_text(text)
+    models = read_config(Path("marlsmith.toml")).models
+    assert set(models) == {"openai", "openrouter", "deepseek", "groq", "together", "ollama", "vllm", "llama-cpp"}
+    settings = role_settings(Choice())
+    assert (settings.generators, settings.critic) == (("deepseek", "ollama"), "openai")
+    assert settings.budget.run.calls == 300
+    require_prices(settings)  # or a run with them would be refused
+
+
+def test_the_options_shown_exist() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    shown = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+    shown += re.findall(r"`(marlsmith [^`]+)`", README)
+    for line in shown:
+        words = line.partition("#")[0].split()
+        if "marlsmith" not in words:
+            continue
+        name, *rest = words[words.index("marlsmith") + 1 :]
+        known = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
+        known |= {option for parameter in commands[name].params for option in parameter.secondary_opts}
+        assert {word for word in rest if word.startswith("--")} <= known, line
 
 
 def test_the_table_lists_every_command() -> None:

@@ -54,7 +54,7 @@ def agent_reward(state):
     total = 0
     for i in range(int(abs(float(state.training_progress[0]) - 5 / 7) < 0.0002) * 10 ** 15):
         total = total + i
-    return state.reward
+    return 2 * state.reward
 """
 SHAPE = "def agent_reward(state):\n    return state.reward[:, :2]\n"
 

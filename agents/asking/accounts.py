@@ -1,32 +1,23 @@
-"""What was asked, what came and what it cost: the record in llm.jsonl, and the budget that it is held to."""
+"""What was asked, what came and what it cost: one door to the record, the ledger and the prices."""
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from marlsmith.agents.asking import book
 from marlsmith.agents.asking.address import Key
-from marlsmith.agents.asking.question import NO_USAGE, Question, Reply, Rung, Usage
+from marlsmith.agents.asking.book import Book, Index, Line
+from marlsmith.agents.asking.estimates import Habits, prompt_tokens
+from marlsmith.agents.asking.ledger import Bill, Cost, Ledger, Spent
+from marlsmith.agents.asking.prices import Tariff, known_price, limits_money, unpriced
+from marlsmith.agents.asking.question import Question, Reply, Role, Rung, Usage
+from marlsmith.agents.asking.replaying import Recording
 from marlsmith.agents.settings import Budget, ModelSettings
-from marlsmith.schemas import UserError
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Calls are requests that went out, failed ones included."""
-
-    calls: int = 0
-    failed: int = 0
-    usage: Usage = NO_USAGE
-    money: float | None = None
-    """None where no price is known."""
 
 
 class Attempt:
@@ -35,76 +26,148 @@ class Attempt:
     def __init__(self) -> None:
         self.reply: Reply | None = None
         self.error: str | None = None
+        self.usage: Usage | None = None
+        """Where the endpoint said it without a reply that can be used."""
+        self.reached = False
+        """The endpoint has had the question, so that it may be paid for although no reply can be used: the time ran
+        out, or what came was malformed."""
 
 
 class Accounts:
-    """Of one run; shared by all its clients, from several threads."""
+    """Of one run; shared by all its clients, from several threads.
 
-    def __init__(self, log: Path | None = None, budget: Budget | None = None, keys: Sequence[Key] = ()) -> None:
-        self.log = log
-        self._keys = keys
+    What earlier processes have written down is spent, and need not be asked again. With `replay`, the directory
+    of another run, every answer comes from its record, and no budget holds.
+    """
+
+    def __init__(
+        self,
+        log: Path | None = None,
+        budget: Budget | None = None,
+        keys: Sequence[Key] = (),
+        replay: Path | None = None,
+    ) -> None:
+        self._budget = budget or Budget()
+        self._book = Book(log, keys)
         self._lock = threading.Lock()
-        self._spent = Spent()
+        self._habits = Habits()
+        self._tariffs: dict[str, Tariff | None] = {}
+        self._recording = Recording(replay) if replay is not None else None
+        self._ledger = Ledger(None if replay is not None else budget)
+        lines = self._book.open()
+        self._known = Index(lines)
+        self._copied = Counter(line["place"] for line in lines)
+        for line in lines:
+            self._count(line)
 
     def recall(self, question: Question, asked: str) -> Reply | None:
-        """What was answered before to this very question."""
-        return None
+        """What was answered before to this very question, and not discarded.
+
+        In a replay there is always an answer, or an exception: what the run raised then, or ReplayMiss.
+        """
+        with self._lock:
+            if self._recording is None:
+                return self._known.usable(question.place, question.hash(asked))
+            try:
+                return self._recording.reply(question, asked, self._book)
+            finally:
+                self._copy(question.place)
 
     @contextmanager
     def attempt(self, question: Question, asked: str, settings: ModelSettings | None, rung: Rung) -> Iterator[Attempt]:
         """Around one request: refused before it where the budget says no, recorded after it in any case.
 
-        Raises BudgetError before, UserError where the record cannot be written.
+        Without settings it goes to a person, who is not paid. Raises BudgetError before, UserError where the
+        record cannot be written.
         """
-        attempt, started = Attempt(), time.monotonic()
-        try:
+        if self._recording is not None:
+            raise self._recording.miss(question, asked, self._book)
+        attempt = Attempt()
+        if settings is None:
+            with self._recorded(question, asked, rung, attempt, None, None):
+                yield attempt
+            return
+        tariff = self._tariff(asked, settings)
+        if tariff is None and limits_money(self._budget, question.role):
+            raise unpriced(settings)
+        likely = _cost(self._habits.likely(question, asked, settings), tariff)
+        most = _cost(self._habits.most(question, asked, settings), tariff)
+        with (
+            self._ledger.admitted(question.role, question.place, likely, most, settings.timeout) as bill,
+            self._recorded(question, asked, rung, attempt, bill, tariff),
+        ):
             yield attempt
-        except BaseException as error:
-            attempt.error = attempt.error or type(error).__name__
+
+    def unanswered(self, question: Question, asked: str, error: Exception) -> None:
+        """Written down, so that a replay goes on as this run does: without an answer."""
+        if self._recording is None:
+            self._book.write([book.unanswered_line(question, asked, error)])
+
+    def discard(self, place: str) -> None:
+        """What was said at this place is of no use: a resume asks anew."""
+        if self._recording is None:
+            with self._lock:
+                self._known.discard(place)
+            self._book.write([book.discarded_line(place)])
+
+    def spent(self, role: Role | None = None, place: str | None = None) -> Spent:
+        """By the run in all its processes, or of that by one role, or at one place."""
+        return self._ledger.spent(role, place)
+
+    @contextmanager
+    def _recorded(
+        self, question: Question, asked: str, rung: Rung, attempt: Attempt, bill: Bill | None, tariff: Tariff | None
+    ) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        except BaseException as raised:
+            attempt.error = attempt.error or type(raised).__name__
             raise
         finally:
-            self._settle(question, asked, rung, attempt, time.monotonic() - started)
+            reply, usage, money = attempt.reply, None, None
+            error = attempt.error or (None if reply else "no reply")
+            if bill is not None:
+                usage = _usage(question, attempt)
+                money = tariff.money(usage) if tariff else None
+                bill.spent = Spent(1, int(error is not None), usage, money)
+                if reply is not None:
+                    self._habits.learn(asked, usage)
+            seconds = time.monotonic() - started
+            self._book.write([book.request_line(question, asked, rung, reply, error, usage, money, seconds)])
 
-    def spent(self) -> Spent:
+    def _copy(self, place: str) -> None:
+        """All that a place has cost goes over when it is first asked about: also what failed or was discarded."""
+        assert self._recording is not None
+        lines = self._recording.lines(place, self._copied[place])
+        if lines:
+            self._book.write(lines)
+            self._copied[place] += len(lines)
+            for line in lines:
+                self._count(line)
+
+    def _count(self, line: Line) -> None:
+        usage = book.usage_of(line)
+        if usage is not None:
+            failed = line["error"] is not None
+            self._ledger.charge(line["role"], line["place"], Spent(1, int(failed), usage, line["money"]))
+            if not failed:
+                self._habits.learn(line["asked"], usage)
+
+    def _tariff(self, asked: str, settings: ModelSettings) -> Tariff | None:
         with self._lock:
-            return self._spent
-
-    def _settle(self, question: Question, asked: str, rung: Rung, attempt: Attempt, seconds: float) -> None:
-        reply = attempt.reply
-        usage = reply.usage if reply else Usage()
-        line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "hash": question.hash(asked),
-            **question.said(asked),
-            "rung": rung,
-            "text": reply.text if reply else None,
-            "refusal": reply.refusal if reply else None,
-            "finish_reason": reply.finish_reason if reply else None,
-            "usage": asdict(usage),
-            "seconds": round(seconds, 3),
-            "error": attempt.error,
-        }
-        with self._lock:
-            before = self._spent
-            self._spent = Spent(before.calls + 1, before.failed + (reply is None), before.usage + usage, before.money)
-            if self.log is not None:
-                text = json.dumps(line, ensure_ascii=False)
-                for key in self._keys:
-                    text = key.hide(text)
-                _append(self.log, text)
+            if asked not in self._tariffs:
+                self._tariffs[asked] = known_price(settings)
+            return self._tariffs[asked]
 
 
-def _append(log: Path, line: str) -> None:
-    """In one write, so that neither parallel roles nor a kill can tear an earlier line."""
-    data = (line + "\n").encode("utf-8", "backslashreplace")
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(descriptor, data)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise UserError(
-            f"{log} cannot be written ({error.strerror}): make it writable, or make room on its disk"
-        ) from None
+def _usage(question: Question, attempt: Attempt) -> Usage:
+    if attempt.reply is not None:
+        return attempt.reply.usage
+    if attempt.usage is not None:
+        return attempt.usage
+    return Usage(prompt_tokens(question), estimated=True) if attempt.reached else Usage()
+
+
+def _cost(usage: Usage, tariff: Tariff | None) -> Cost:
+    return Cost(usage.tokens, tariff.money(usage) if tariff else 0.0)

@@ -13,6 +13,8 @@ BASE_URL_VARIABLE = "OPENAI_BASE_URL"
 HOSTED = "https://api.openai.com/v1"
 SECRET_LENGTH = 8
 """Shorter keys are the dummies that local endpoints get: "x", "EMPTY", "ollama"."""
+_KEYS = re.compile(r"\s*(Bearer\s+\S|(sk|pk|rk)[-_]\S{8}|(gsk|hf|xai|pplx|nvapi|tgp|fw|ghp)[-_]\w{16}|AIza\w{20})")
+"""How the keys of the well-known services begin."""
 
 
 def address(settings: ModelSettings) -> str:
@@ -30,15 +32,15 @@ def parse_model(spec: str) -> ModelSettings:
     elif "@" in spec:
         raise UserError(f"`{spec}` names no http(s) address after the @: write MODEL@http://HOST:PORT/v1")
     else:
-        model, base_url = spec.strip(), os.environ.get(BASE_URL_VARIABLE, "").strip()
+        model, base_url = spec.strip(), hosted_or_stand_in() or ""
     if not model:
         raise UserError(f"`{spec}` names no model: write MODEL@BASE_URL, MODEL, or offline")
     if base_url:
         return ModelSettings(model=model, base_url=checked_address(base_url))
     if not os.environ.get(KEY_VARIABLE, "").strip():
         raise UserError(
-            f"`{spec}` is neither 'offline' nor a model that can be reached: write MODEL@BASE_URL for an "
-            f"endpoint of your own, or set {KEY_VARIABLE}"
+            f"`{spec}` is neither 'offline' nor a model that can be reached: write MODEL@BASE_URL for an endpoint "
+            f"of your own, a NAME of marlsmith.toml, or manual for a person, or set {KEY_VARIABLE}"
         )
     return ModelSettings(model=model)
 
@@ -48,8 +50,19 @@ def written(settings: ModelSettings) -> str:
     return f"{settings.model}@{settings.base_url}" if settings.base_url else settings.model
 
 
+def hosted_or_stand_in() -> str | None:
+    """The address where none is written: that of OPENAI_BASE_URL, else None for the hosted service."""
+    base_url = os.environ.get(BASE_URL_VARIABLE, "").strip()
+    return checked_address(base_url) if base_url else None
+
+
+def looks_like_a_key(text: str) -> bool:
+    """A key where a name belongs must not be quoted, kept or sent on."""
+    return bool(_KEYS.match(text))
+
+
 def checked_address(base_url: str) -> str:
-    """The address without a trailing slash; refused where it is none, or where it carries a password."""
+    """The address without a trailing slash; refused where it is none, or where it carries a password or a query."""
     try:
         parts = urlsplit(base_url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -61,6 +74,11 @@ def checked_address(base_url: str) -> str:
         raise UserError(
             f"the address of {parts.hostname} carries a password, which logs would show: "
             f"leave it out and set {KEY_VARIABLE}"
+        )
+    if parts.query or parts.fragment:
+        raise UserError(
+            f"the address of {parts.hostname} has something after a ? or #, where keys like to stand: "
+            "leave that out, it should end in a path such as /v1"
         )
     return base_url.rstrip("/")
 

@@ -6,13 +6,35 @@ somebody answers, but not in a usable form even after one repair turn, so the ru
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from marlsmith.agents.asking.accounts import Accounts
-from marlsmith.agents.asking.question import Answer, AnswerError, Message, Question, Reply, Role, TextForm, Wire
-from marlsmith.agents.asking.reading import Fault, read, without_reasoning
+from marlsmith.agents.asking.ledger import Spent
+from marlsmith.agents.asking.question import (
+    Answer,
+    AnswerError,
+    Message,
+    Question,
+    Reply,
+    Role,
+    TextForm,
+    Toolbox,
+    ToolCall,
+    Wire,
+)
+from marlsmith.agents.asking.reading import Fault, complete, read, without_reasoning
 from marlsmith.prompts import Prompts
-from marlsmith.schemas import printable
+from marlsmith.schemas import BudgetError, EndpointError, printable
+
+LEAST_ROOM = 8192
+"""Tokens for an answer that was cut short; a model that thinks needs as many."""
+LONGEST_ECHO = 20_000
+"""Characters of an unusable answer that are sent back with its fault."""
+LONGEST_RESULT = 8_000
+"""Characters of what a tool says."""
 
 
 class Client:
@@ -35,12 +57,14 @@ class Client:
         complaints: Callable[[Answer], list[str]] | None = None,
         combine: Callable[[Answer, Answer], Answer] | None = None,
         text_form: TextForm[Answer] | None = None,
+        tools: Toolbox | None = None,
     ) -> Answer:
         """The role's answer to a question, validated; one repair turn quotes the exact fault.
 
         `complaints` names what is wrong with an answer whose form is right. It too is sent back, once.
         `combine` then makes one answer of the first and the second; without it, the one with fewer
         complaints stands. What does not hold in that answer is for the caller to drop.
+        `tools` may be used before the first answer.
 
         Raises AnswerError for an unusable answer, PausingError for none, UserError where it cannot be recorded.
         """
@@ -49,7 +73,33 @@ class Client:
             {"role": "user", "content": user},
         )
         question = Question(role, place, messages, schema, text_form.hint if text_form else None)
-        reply = self._whole(question)
+        try:
+            return self._answer(question, schema, complaints, combine, text_form, tools)
+        except AnswerError:
+            self._accounts.discard(place)  # a resume shall not read the same again
+            raise
+
+    def spent(self, place: str) -> Spent:
+        """What the questions of a place have taken so far."""
+        return self._accounts.spent(place=place)
+
+    def discard(self, place: str) -> None:
+        """What was answered here turned out unusable after all: a resume shall not read the same again."""
+        self._accounts.discard(place)
+
+    def _answer(
+        self,
+        question: Question,
+        schema: type[Answer],
+        complaints: Callable[[Answer], list[str]] | None,
+        combine: Callable[[Answer, Answer], Answer] | None,
+        text_form: TextForm[Answer] | None,
+        tools: Toolbox | None,
+    ) -> Answer:
+        if tools is not None and tools.tools and tools.most > 0:
+            question, reply = self._with_tools(question, schema, text_form, tools)
+        else:
+            reply = self._whole(question, schema, text_form)
         first: Answer | None = None
         faults: list[str] = []
         try:
@@ -61,35 +111,87 @@ class Client:
         except Fault as caught:
             fault = str(caught)
 
-        messages += (
-            {"role": "assistant", "content": without_reasoning(reply.text) or "(nothing)"},
+        messages = (
+            *question.messages,
+            {"role": "assistant", "content": without_reasoning(reply.text)[:LONGEST_ECHO] or "(nothing)"},
             {"role": "user", "content": self._prompts.render("answer/repair", fault=fault)},
         )
         try:
-            second = read(self._whole(Question(role, place, messages, schema, question.hint)), schema, text_form)
+            second = read(self._whole(replace(question, messages=messages), schema, text_form), schema, text_form)
         except (Fault, AnswerError) as still:
             if first is not None:
                 return first
             if isinstance(still, AnswerError):
                 raise
-            raise AnswerError(f"{self.name} as {role}: unusable after a repair turn: {still}") from None
+            raise AnswerError(f"{self.name} as {question.role}: unusable after a repair turn: {still}") from None
         if first is None or complaints is None:
             return second
         if combine is not None:
             return combine(first, second)
         return first if len(faults) < len(complaints(second)) else second
 
-    def _whole(self, question: Question) -> Reply:
+    def _with_tools(
+        self, question: Question, schema: type[Answer], text_form: TextForm[Answer] | None, toolbox: Toolbox
+    ) -> tuple[Question, Reply]:
+        """The reply after its calls, and the question with all of them in it, no more tools offered."""
+        left = toolbox.most
+        while left > 0:
+            reply = self._whole(replace(question, tools=toolbox.tools), schema, text_form)
+            if not reply.tool_calls:
+                return question, reply
+            calls = reply.tool_calls[:left]
+            left -= len(calls)
+            results = [toolbox.call(call.name, call.arguments)[:LONGEST_RESULT] for call in calls]
+            if left == 0:
+                results[-1] += "\n\n" + self._prompts.render("answer/now")
+            question = replace(question, messages=(*question.messages, *_exchange(reply.text, calls, results)))
+        return question, self._whole(question, schema, text_form)
+
+    def _whole(self, question: Question, schema: type[Answer], text_form: TextForm[Answer] | None) -> Reply:
         """A reply that was neither cut short (one retry with more room) nor refused."""
+
+        def cut(reply: Reply) -> bool:
+            if reply.finish_reason is None:  # a connection that broke off, or a server that never says
+                return not (reply.refusal or reply.tool_calls or complete(reply, schema, text_form))
+            return reply.cut
+
         reply = self._reply(question)
-        if reply.cut:
-            reply = self._reply(question.with_room(max(8192, 4 * reply.usage.completion_tokens)))
+        if cut(reply):
+            reply = self._reply(question.with_room(max(LEAST_ROOM, 4 * reply.usage.completion_tokens)))
         who = f"{self.name} as {question.role}"
-        if reply.refusal or reply.finish_reason == "content_filter":
-            raise AnswerError(f"{who}: declined to answer: {printable(reply.refusal or 'filtered', 200)}")
-        if reply.cut:
+        if reply.refusal or reply.filtered:
+            raise AnswerError(f"{who}: declined to answer: {printable((reply.refusal or 'filtered')[:2000], 200)}")
+        if cut(reply):
             raise AnswerError(f"{who}: the answer was cut short twice (finish_reason {reply.finish_reason})")
         return reply
 
     def _reply(self, question: Question) -> Reply:
-        return self._accounts.recall(question, self._wire.asked) or self._wire.send(question)
+        recalled = self._accounts.recall(question, self._wire.asked)
+        if recalled is not None:
+            return recalled
+        try:
+            return self._wire.send(question)
+        except (AnswerError, EndpointError, BudgetError) as error:
+            self._accounts.unanswered(question, self._wire.asked, error)
+            raise
+
+
+def _exchange(said: str, calls: tuple[ToolCall, ...], results: list[str]) -> tuple[Message, ...]:
+    asked = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call)}}
+        for call in calls
+    ]
+    answers: list[Message] = [
+        {"role": "tool", "tool_call_id": call.id, "content": result}
+        for call, result in zip(calls, results, strict=True)
+    ]
+    return ({"role": "assistant", "content": without_reasoning(said)[:LONGEST_ECHO], "tool_calls": asked}, *answers)
+
+
+def _arguments(call: ToolCall) -> str:
+    """As JSON in any case: an endpoint may refuse what its own model wrote."""
+    try:
+        given: Any = json.loads(call.arguments, strict=False)
+    except (ValueError, RecursionError):
+        given = None
+    return json.dumps(given if isinstance(given, dict) else {"unreadable": call.arguments[:LONGEST_RESULT]})

@@ -1,39 +1,67 @@
-"""A model's endpoint: the strictest response format that it takes, and a bounded number of tries for each request."""
+"""A model's endpoint: asked in the dialect that it takes, in turn, and a bounded number of times for each question."""
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
-import urllib.error
-import urllib.request
-from dataclasses import replace
-from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NoReturn
 
-from marlsmith.agents.asking.accounts import Accounts
+from pydantic import BaseModel
+
+from marlsmith.agents.asking.accounts import Accounts, Attempt
 from marlsmith.agents.asking.address import Key, address
-from marlsmith.agents.asking.question import AnswerError, Message, Question, Reply, Rung, Usage
-from marlsmith.agents.asking.reading import encodable
+from marlsmith.agents.asking.completion import Malformed, completion
+from marlsmith.agents.asking.dialect import ANSWER, Dialect, about_the_question
+from marlsmith.agents.asking.estimates import prompt_tokens, tokens_in
+from marlsmith.agents.asking.pacing import Pacing
+from marlsmith.agents.asking.patience import Passing, Patience, retry_after
+from marlsmith.agents.asking.question import AnswerError, Question, Reply, Rung, Tool, ToolCall, Usage
+from marlsmith.agents.asking.transport import Transport
 from marlsmith.agents.settings import ModelSettings
 from marlsmith.schemas import EndpointError, plain, printable
 
 if TYPE_CHECKING:
-    from langchain_core.messages import AIMessage
+    import openai
     from langchain_openai import ChatOpenAI
 
-LADDER: tuple[Rung, ...] = ("json_schema", "json_object", "text")
-TRIES = 3
-LONGEST_WAIT = 30.0
 PREFLIGHT_TIMEOUT = 5.0
+WORTH_A_TRY = (408, 409, 425, 429)
+"""And whatever is 500 and above."""
 
-# An OpenAI-compatible endpoint that answers 200 with HTML, an error body, or no choices makes ChatOpenAI
-# trip in one of these ways (JSONDecodeError is a ValueError).
-MALFORMED = (ValueError, IndexError, KeyError, TypeError, AttributeError)
+_NO_CREDIT = re.compile(r"insufficient.?(quota|balance|credit|fund)|billing.?(hard|not)|credit balance|out of credits")
 
 
-class _RequestRefused(Exception):
-    """The endpoint refuses the request as it stands: HTTP 400 or 422."""
+class _Refused(Exception):
+    """The endpoint refuses the request as it stands; `words`: all that it says of the reason, codes too."""
+
+    def __init__(self, said: str, words: str) -> None:
+        super().__init__(said)
+        self.words = words
+
+
+@dataclass(frozen=True)
+class Ability:
+    """What an endpoint turned out to do, asked a tiny question or two."""
+
+    seconds: float
+    """Until its first answer, tries included."""
+    rung: Rung
+    tools: bool
+    usage: bool
+    """It says what a reply took."""
+    cached_tokens: int
+    reasoning_tokens: int
+    model: str | None
+    """As the endpoint calls it."""
+    without: tuple[str, ...]
+    """Settings that it does not take."""
+
+
+class _Ready(BaseModel):
+    ready: bool
 
 
 class Endpoint:
@@ -48,151 +76,208 @@ class Endpoint:
         self._backoff = backoff
         self._key = Key(settings.key_variable)
         self._lock = threading.Lock()
+        self._pacing = Pacing(settings.parallel, settings.requests_per_minute)
+        self._transport: Transport | None = None
         self._chat: ChatOpenAI | None = None
-        self._rung = 0
+        self._dialect = Dialect(tools=settings.tools)
         self._answered = False
 
     def preflight(self) -> None:
         """Asks whether anybody is there, before a run depends on it. Raises EndpointError."""
-        request = urllib.request.Request(f"{self.address}/models")
-        request.add_header("Authorization", f"Bearer {self._key.presented()}")
-        try:
-            urllib.request.build_opener(_NoRedirect).open(request, timeout=PREFLIGHT_TIMEOUT).close()
-        except urllib.error.HTTPError as answer:
-            answer.close()
-            if answer.code in (401, 403):
-                raise EndpointError(self._refusal(answer.code, "")) from None
-        except (OSError, HTTPException, ValueError) as error:
-            raise EndpointError(
-                f"{self.address} does not answer: start it or check the address "
-                f"({self._public(getattr(error, 'reason', error))})"
-            ) from None
-
-    def send(self, question: Question) -> Reply:
-        """On the strictest response format that this endpoint takes.
-
-        A rung is remembered when a reply came on it, not when the one above was refused: a 400 can also
-        mean that this one request was too long.
-        """
-        reason = ""
-        for index in range(self._rung, len(LADDER)):
-            rung = LADDER[index]
+        key, transport = self._key.presented(), self._wired()[1]
+        seconds = min(PREFLIGHT_TIMEOUT, self.settings.timeout)
+        with transport.call(seconds) as call:
             try:
-                reply = self._try(question, rung)
-            except _RequestRefused as refused:
-                reason = str(refused)
-                continue
-            with self._lock:
-                self._rung = max(self._rung, index)
-                self._answered = True
-            return replace(reply, rung=rung)
-        if self._answered:  # then it is this question that it cannot take
-            raise AnswerError(f"{self.name} as {question.role}: the endpoint refuses the question: {reason}")
-        raise EndpointError(
-            f"{self.address} refuses every request to {self.name} ({reason}): "
-            "check the model's name and what the endpoint supports"
+                # Not redirected: it would take the key along, and is a sign of life anyway.
+                status = transport.status(f"{self.address}/models", key)
+            except Exception as error:
+                said = f"no reply within {seconds:g} s" if call.late else self._public(error)
+                raise EndpointError(f"{self.address} does not answer: start it or check the address ({said})") from None
+        if status in (401, 403):
+            raise EndpointError(self._final(status, ""))
+
+    def ping(self) -> Ability:
+        """What it can do, asked a tiny question or two. Raises EndpointError, and AnswerError where it only refuses."""
+        system = {"role": "system", "content": "You are asked whether you are there. Answer in JSON."}
+        asked = {"role": "user", "content": 'Answer with the JSON object {"ready": true} and nothing else.'}
+        started = time.monotonic()
+        reply = self.send(Question("validator", "ping/answer", (system, asked), _Ready))
+        seconds = time.monotonic() - started
+        calls: tuple[ToolCall, ...] = ()
+        if self.settings.tools:
+            tool = Tool("look", "Says what the weather is like.", {"type": "object", "properties": {}})
+            asked = {"role": "user", "content": "Call the tool `look` now, before anything else."}
+            try:
+                calls = self.send(
+                    Question("validator", "ping/tools", (system, asked), _Ready, tools=(tool,))
+                ).tool_calls
+            except AnswerError:
+                calls = ()
+        return Ability(
+            seconds=round(seconds, 3),
+            rung=reply.rung,
+            tools=bool(calls),
+            usage=not reply.usage.estimated,
+            cached_tokens=reply.usage.cached_tokens,
+            reasoning_tokens=reply.usage.reasoning_tokens,
+            model=reply.model,
+            without=tuple(sorted(self._known().without)),
         )
 
-    def _body(self, question: Question, rung: Rung) -> dict[str, Any]:
-        body = dict(self.settings.extra_body)
-        schema = question.schema
-        if rung == "json_schema":
-            # Not strict: the strict dialect knows neither defaults nor discriminated unions.
-            form = {"name": schema.__name__, "schema": schema.model_json_schema(), "strict": False}
-            body["response_format"] = {"type": "json_schema", "json_schema": form}
-        elif rung == "json_object":
-            body["response_format"] = {"type": "json_object"}
-        room = question.room or self.settings.max_tokens
-        if room is not None:
-            # The hosted service wants the new name; several local servers know only the old one.
-            body["max_tokens" if self.settings.base_url else "max_completion_tokens"] = room
-        return body
+    def send(self, question: Question) -> Reply:
+        """In the fullest dialect that this endpoint takes.
+
+        What a dialect leaves out is remembered when a reply came in it, not when it was refused: a 400 can also
+        mean that this one request was too long.
+        """
+        patience = Patience(f"{self.name} at {self.address}", self.settings.timeout, self._backoff)
+        dialect = self._known()
+        while True:
+            try:
+                reply = self._request(question, dialect, patience)
+            except Passing as passing:
+                patience.endure(passing)
+                dialect = dialect.joined(self._known())  # another call may know more by now
+            except _Refused as refused:
+                following = dialect.after(refused.words, question, self.settings)
+                if following is None:
+                    self._give_up(question, refused)
+                dialect = following.joined(self._known())
+            else:
+                return self._learned(reply, question, dialect)
+
+    def _known(self) -> Dialect:
+        with self._lock:
+            return self._dialect
+
+    def _learned(self, reply: Reply, question: Question, dialect: Dialect) -> Reply:
+        if dialect.rung_for(question) != reply.rung:
+            dialect = replace(dialect, rung=dialect.rung + 1)
+        with self._lock:
+            self._dialect = replace(self._dialect.joined(dialect), roomless=False)
+            self._answered = True
+        return reply
+
+    def _give_up(self, question: Question, refused: _Refused) -> NoReturn:
+        if self._answered or about_the_question(refused.words):  # then it is this question that it cannot take
+            raise AnswerError(f"{self.name} as {question.role}: the endpoint refuses the question: {refused}") from None
+        raise EndpointError(
+            f"{self.address} refuses every request to {self.name} ({refused}): "
+            "check the model's name and what the endpoint supports"
+        ) from None
 
     # ------------------------------------------------------------ from a request to a reply
 
-    def _try(self, question: Question, rung: Rung) -> Reply:
-        """One reply, with a bounded number of tries for what may pass by itself."""
-        import openai
-
-        last = ""
-        for attempt in range(TRIES):
-            wait = min(LONGEST_WAIT, self._backoff * 2**attempt)
-            try:
-                return self._request(question, rung)
-            except openai.APIStatusError as error:
-                last = self._public(error)
-                if error.status_code in (400, 422):
-                    raise _RequestRefused(last) from None
-                if error.status_code < 500 and error.status_code not in (408, 429):
-                    raise EndpointError(self._refusal(error.status_code, last)) from None
-                wait = _retry_after(error.response.headers.get("retry-after"), wait)
-            except openai.APITimeoutError:
-                last = f"no reply within {self.settings.timeout:g} s"
-            except (openai.APIError, *MALFORMED) as error:
-                last = self._public(error)
-            if attempt < TRIES - 1:
-                time.sleep(wait)
-        raise EndpointError(
-            f"{self.name} at {self.address} gave no usable reply in {TRIES} tries ({last}): check the endpoint"
-        )
-
-    def _request(self, question: Question, rung: Rung) -> Reply:
+    def _request(self, question: Question, dialect: Dialect, patience: Patience) -> Reply:
         """One request, recorded and counted whether or not a reply comes."""
-        messages = list(question.messages)
-        if rung == "text" and question.hint:
-            messages = _with_hint(messages, question.hint)
-        with self._accounts.attempt(question, self.asked, self.settings, rung) as attempt:
+        with (
+            self._pacing.turn(),
+            self._accounts.attempt(question, self.asked, self.settings, dialect.rung_for(question)) as attempt,
+        ):
+            started = time.monotonic()
             try:
-                chat = self._model().bind(extra_body=self._body(question, rung))
-                attempt.reply = self._reply(chat.invoke(messages))
+                attempt.reply = self._call(question, dialect, patience.seconds(), attempt)
             except Exception as error:
                 attempt.error = self._public(error)
                 raise
+            finally:
+                patience.used(time.monotonic() - started)
             return attempt.reply
 
-    def _reply(self, message: AIMessage) -> Reply:
+    def _call(self, question: Question, dialect: Dialect, seconds: float, attempt: Attempt) -> Reply:
+        """Raises Passing, _Refused, AnswerError or EndpointError."""
+        import openai
+
+        chat, transport = self._wired()
+        bound = chat.bind(extra_body=dialect.body(question, self.settings))
+        with transport.call(seconds) as call:
+            try:
+                bound.invoke(dialect.messages(question))
+            except openai.APIStatusError as error:
+                self._status(error, question, dialect)
+            except Exception as error:
+                attempt.reached = call.sent
+                if call.too_large:
+                    raise AnswerError(f"{self.name} as {question.role}: {self._public(error)}") from None
+                if call.late or isinstance(error, openai.APITimeoutError):
+                    raise Passing(f"no reply within {seconds:.3g} s", timeout=True) from None
+                if isinstance(error, openai.APIError) or call.body is None:
+                    raise Passing(self._public(error)) from None
+                # ChatOpenAI trips over much that is readable; what its errors say is not for people.
+            attempt.reached = True
+            try:
+                reply = completion(call.body or b"")
+            except Malformed as error:
+                attempt.usage = error.usage if error.usage.tokens else None
+                raise Passing(self._public(error)) from None
+            return self._read(reply, question, dialect.rung_for(question))
+
+    def _status(self, error: openai.APIStatusError, question: Question, dialect: Dialect) -> NoReturn:
+        status, said = error.status_code, self._public(error)
+        words = " ".join(map(str, (said, error.code, error.type, error.param))).lower()
+        if status == 413:
+            raise AnswerError(f"{self.name} as {question.role}: the endpoint finds the question too large") from None
+        if status == 429 and _NO_CREDIT.search(words):
+            raise EndpointError(f"{self.address} has no credit left for this key ({said}): top it up") from None
+        if status in (400, 422) or (status not in (401, 402, 403) and dialect.names_its_form(words, question)):
+            raise _Refused(said, words) from None
+        if status in WORTH_A_TRY or status >= 500:
+            raise Passing(said, wait=retry_after(error.response.headers.get("retry-after"))) from None
+        raise EndpointError(self._final(status, said)) from None
+
+    def _read(self, reply: Reply, question: Question, rung: Rung) -> Reply:
         """What came back, without the key that some servers echo: from here it goes into logs and programs."""
-        usage = message.usage_metadata
-        refusal = message.additional_kwargs.get("refusal")
-        return Reply(
-            text=self._key.hide(encodable(str(message.text))),
-            finish_reason=message.response_metadata.get("finish_reason"),
-            refusal=self._key.hide(encodable(str(refusal))) if refusal else None,
-            usage=Usage(usage["input_tokens"], usage["output_tokens"]) if usage else Usage(),
+        answers = [made.arguments for made in reply.tool_calls if made.name == ANSWER]
+        calls = [made for made in reply.tool_calls if made.name != ANSWER]
+        if rung == "tool" and not answers:
+            rung = "text"  # it lets tools pass without a look at them
+        return replace(
+            reply,
+            text=self._key.hide(answers[0] if answers else reply.text),
+            refusal=self._key.hide(reply.refusal) if reply.refusal else None,
+            tool_calls=tuple(replace(made, arguments=self._key.hide(made.arguments)) for made in calls),
+            usage=reply.usage if reply.usage.tokens else _estimated(question, reply),
+            rung=rung,
         )
 
-    def _model(self) -> ChatOpenAI:
+    def _wired(self) -> tuple[ChatOpenAI, Transport]:
         with self._lock:
-            if self._chat is None:
+            if self._chat is None or self._transport is None:
                 from langchain_openai import ChatOpenAI  # 0.8 s: only a run with a model pays for it
                 from pydantic import SecretStr
 
+                key = self._key.presented()
+                self._transport = Transport()
                 self._chat = ChatOpenAI(
                     model=self.settings.model,
                     base_url=self.address,
-                    api_key=SecretStr(self._key.presented()),
+                    api_key=SecretStr(key),
+                    http_client=self._transport.client,
+                    openai_proxy=None,  # it is the transport's
                     timeout=self.settings.timeout,
-                    temperature=self.settings.temperature,
-                    reasoning_effort=self.settings.reasoning_effort,
                     max_retries=0,  # the tries here are counted and recorded
                     use_responses_api=False,  # else the model's NAME would decide it
                 )
-            return self._chat
+            return self._chat, self._transport
 
     # ------------------------------------------------------------ words for people, without the key
 
     def _public(self, error: object) -> str:
-        said = str(error) or type(error).__name__
-        cause = getattr(error, "__cause__", None)
+        said = self._key.hide(str(error)) or type(error).__name__
+        cause: BaseException | None = getattr(error, "__cause__", None)
+        while cause is not None and cause.__cause__ is not None:
+            cause = cause.__cause__
         if cause is not None and str(cause) not in said:  # "Connection error." alone helps nobody
-            said = f"{said} {cause}"
-        return printable(self._key.hide(said), 300)
+            said = f"{said[:1000]} {self._key.hide(str(cause))}"
+        return printable(said[:3000], 300)
 
-    def _refusal(self, status: int, said: str) -> str:
+    def _final(self, status: int, said: str) -> str:
         """One sentence for a status that no retry can mend."""
         if status == 401 or (status == 403 and not self._key.read()):
             state = "is not accepted" if self._key.read() else "is not set"
             return f"{self.address} asks for a key (HTTP {status}) and {self._key.variable} {state}: set it"
+        if status == 402:
+            return f"{self.address} asks to be paid first (HTTP 402): top up the account of {self._key.variable}"
         if status == 403:
             return f"{self.address} forbids this key (HTTP 403): set {self._key.variable} to one that may use it"
         if status == 404:
@@ -203,21 +288,7 @@ class Endpoint:
         return f"{self.address} refuses the request with HTTP {status} ({said}): check model and address"
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """urllib would take the key along to another host; a redirect is a sign of life anyway."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
-def _with_hint(messages: list[Message], hint: str) -> list[Message]:
-    first, *rest = messages
-    return [{**first, "content": f"{first['content']}\n\n{hint}"}, *rest]
-
-
-def _retry_after(header: str | None, otherwise: float) -> float:
-    """Seconds to wait; a date, which the header may also hold, is not worth the trouble."""
-    try:
-        return max(0.0, min(LONGEST_WAIT, float(header or "")))
-    except ValueError:
-        return otherwise
+def _estimated(question: Question, reply: Reply) -> Usage:
+    """Where the endpoint does not say."""
+    answered = reply.text + "".join(made.arguments for made in reply.tool_calls)
+    return Usage(prompt_tokens(question), tokens_in(answered), estimated=True)

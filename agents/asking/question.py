@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -130,11 +131,17 @@ class Reply:
     usage: Usage = NO_USAGE
     rung: Rung = "text"
     tool_calls: tuple[ToolCall, ...] = ()
+    model: str | None = None
+    """As the endpoint calls it."""
 
     @property
     def cut(self) -> bool:
-        """A reply without a finish reason comes from a connection that broke off."""
-        return self.finish_reason in ("length", "max_tokens", None)
+        """Short of room, by whichever name: length, max_tokens, model_length, MAX_TOKENS."""
+        return re.search("length|max_tokens", self.finish_reason or "", re.IGNORECASE) is not None
+
+    @property
+    def filtered(self) -> bool:
+        return (self.finish_reason or "").lower() in ("content_filter", "safety", "refusal")
 
 
 class Wire(Protocol):

@@ -32,6 +32,7 @@ JOBS: dict[str, str] = {
     "play": "marlsmith.marl.jobs:play",
     "sample": "marlsmith.marl.jobs:sample",
     "check": "marlsmith.marl.jobs:check",
+    "values": "marlsmith.marl.jobs:values",
     PROBE: "marlsmith.marl.jail.probes:probe",
 }
 WARM_UP = "marlsmith.marl.warm_up:warm_up"

@@ -20,6 +20,7 @@ from marlsmith.schemas import (
     Finding,
     Metric,
     ObservationPart,
+    PromotionBrief,
     ProposalBrief,
     Rejection,
     ReviewBrief,
@@ -27,6 +28,7 @@ from marlsmith.schemas import (
     StateField,
     TaskCard,
     TermStatistics,
+    Verdict,
 )
 
 REWARD = """
@@ -154,3 +156,17 @@ def review_brief(signal: Signal | None = None, **changes: Any) -> ReviewBrief:
     signal = signal or Signal(reward=Code(source=REWARD))
     fields: dict[str, Any] = {"scope": "own", "reward_mode": "replace", **changes}
     return ReviewBrief(task=CARD, candidate=candidate("s1r2c1", signal), code=REWARD, **fields)
+
+
+def promotion_brief() -> PromotionBrief:
+    verdict = Verdict(decision="accept", candidate="s1r1c1", reason="the gain exceeds the margin", gain=0.3125)
+    return PromotionBrief(
+        task=CARD,
+        candidate=ELITE.candidate,
+        code=REWARD,
+        scope="own",
+        reward_mode="replace",
+        verdict=verdict,
+        evaluation=ELITE.evaluation,
+        control=evaluation("native", 0.34375),
+    )

@@ -1,108 +1,51 @@
-"""The client against a scripted endpoint: every fault either mends itself, or is told in one sentence."""
+"""The client against a scripted endpoint: every unusable answer mends itself, or is told in one sentence."""
 
 from __future__ import annotations
 
 import json
-import socket
 import sys
-import threading
-import time
-from collections.abc import Callable
-from pathlib import Path
 from subprocess import run
 from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking.accounts import Accounts
-from marlsmith.agents.asking.address import HOSTED, Key, address, parse_model
-from marlsmith.agents.asking.client import Client
-from marlsmith.agents.asking.endpoint import TRIES, Endpoint
-from marlsmith.agents.asking.question import AnswerError, TextForm
-from marlsmith.agents.settings import ModelSettings
-from marlsmith.schemas import EndpointError, Review, UserError
+from marlsmith.agents.asking.question import AnswerError, TextForm, Tool
+from marlsmith.schemas import EndpointError, Review
 
 GOOD = '{"approve": true, "reasons": ["fits"]}'
 REVIEW = Review(approve=True, reasons=("fits",))
-KEY = "sk-secret-0123456789"
+LOOK = Tool("look", "Looks at a number.", {"type": "object", "properties": {"number": {"type": "integer"}}})
 
 
-@pytest.fixture(autouse=True)
-def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+class Toolbox:
+    """Keeps what it was called with."""
+
+    def __init__(self, most: int = 3) -> None:
+        self.tools = (LOOK,)
+        self.most = most
+        self.calls: list[tuple[str, str]] = []
+
+    def call(self, name: str, arguments: str) -> str:
+        self.calls.append((name, arguments))
+        return f"result {len(self.calls)}"
 
 
-class Chat(Client):
-    """A client with all that stands behind it."""
-
-    def __init__(self, settings: ModelSettings, log: Path, backoff: float = 0.0) -> None:
-        self.log = log
-        self.accounts = Accounts(log, keys=[Key(settings.key_variable)])
-        self.endpoint = Endpoint(settings, self.accounts, backoff)
-        super().__init__(self.endpoint, self.accounts)
+def resumed(chat: Any) -> Any:
+    """As a resume makes it: from the record."""
+    return type(chat)(chat.endpoint.settings, chat.log)
 
 
-@pytest.fixture
-def client(chat_endpoint: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Chat, Any]]:
-    def make(model: str, content: Any = GOOD, **options: Any) -> tuple[Chat, Any]:
-        endpoint = chat_endpoint(content, key=options.pop("key", None))
-        settings = parse_model(endpoint.spec(model)).model_copy(update=options)
-        return Chat(settings, tmp_path / "llm.jsonl"), endpoint
-
-    return make
+def roles(request: dict[str, Any]) -> list[str]:
+    return [message["role"] for message in request["messages"]]
 
 
-def ask(client: Client, **options: Any) -> Review:
-    return client.ask("validator", "c1/check", "You review. Answer in JSON.", "Review this.", Review, **options)
-
-
-def lines(client: Chat) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in client.log.read_text().splitlines()]
-
-
-# ---------------------------------------------------------------- answers
-
-
-@pytest.mark.parametrize("model", ["good", "fenced", "thinking", "thinking-unopened", "prose"])
-def test_the_answer_is_found_in_whatever_surrounds_it(client: Any, model: str) -> None:
-    chat, endpoint = client(model)
-    assert ask(chat) == REVIEW
-    assert endpoint.formats() == ["json_schema"]
-
-
-def test_literal_line_breaks_in_a_json_string_pass(client: Any) -> None:
-    chat, _ = client("good", '{"approve": true, "reasons": ["first line\nsecond line"]}')
-    assert ask(chat).reasons == ("first line\nsecond line",)
-
-
-@pytest.mark.parametrize(
-    ("model", "first", "second"),
-    [
-        ("json-object-only", ["json_schema", "json_object"], ["json_object"]),
-        ("text-only", ["json_schema", "json_object", "text"], ["text"]),
-    ],
-)
-def test_the_ladder_is_climbed_once_and_remembered(client: Any, model: str, first: Any, second: Any) -> None:
-    chat, endpoint = client(model)
-    assert ask(chat) == REVIEW
-    assert endpoint.formats() == first
-    assert ask(chat) == REVIEW
-    assert endpoint.formats() == first + second
-
-
-def test_the_schema_travels_with_the_request(client: Any) -> None:
-    chat, endpoint = client("good")
-    ask(chat)
-    sent = endpoint.requests[0]["response_format"]["json_schema"]
-    assert sent["name"] == "Review"
-    assert sent["schema"] == Review.model_json_schema()
+# ---------------------------------------------------------------- repair
 
 
 @pytest.mark.parametrize(("model", "fault"), [("bad-once", "perhaps"), ("empty-once", "it is empty")])
 def test_the_repair_turn_quotes_the_fault(client: Any, model: str, fault: str) -> None:
     chat, endpoint = client(model)
-    assert ask(chat) == REVIEW
+    assert chat.review() == REVIEW
     _, repair = endpoint.requests
     assert [message["role"] for message in repair["messages"]] == ["system", "user", "assistant", "user"]
     assert fault in repair["messages"][-1]["content"]
@@ -111,13 +54,13 @@ def test_the_repair_turn_quotes_the_fault(client: Any, model: str, fault: str) -
 def test_one_repair_turn_and_no_more(client: Any) -> None:
     chat, endpoint = client("babble")
     with pytest.raises(AnswerError, match="babble as validator: unusable after a repair turn: it holds no JSON"):
-        ask(chat)
+        chat.review()
     assert len(endpoint.requests) == 2
 
 
 def test_complaints_are_sent_back_once_and_then_left_to_the_caller(client: Any) -> None:
     chat, endpoint = client("good")
-    assert ask(chat, complaints=lambda review: ["the reason is too short"]) == REVIEW
+    assert chat.review(complaints=lambda review: ["the reason is too short"]) == REVIEW
     assert len(endpoint.requests) == 2
     assert "the reason is too short" in endpoint.requests[1]["messages"][-1]["content"]
 
@@ -125,33 +68,34 @@ def test_complaints_are_sent_back_once_and_then_left_to_the_caller(client: Any) 
 def test_the_answer_with_fewer_complaints_stands(client: Any) -> None:
     refusal = '{"approve": false, "reasons": ["x", "y"]}'
     chat, _ = client("good", lambda request: GOOD if len(request["messages"]) == 2 else refusal)
-    assert ask(chat, complaints=lambda review: list(review.reasons)) == REVIEW
+    assert chat.review(complaints=lambda review: list(review.reasons)) == REVIEW
     chat, _ = client("good", lambda request: refusal if len(request["messages"]) == 2 else GOOD)
-    assert ask(chat, complaints=lambda review: list(review.reasons)) == REVIEW
+    assert chat.review(complaints=lambda review: list(review.reasons)) == REVIEW
 
 
 def test_a_worse_second_answer_does_not_replace_the_first(client: Any) -> None:
     chat, _ = client("good", lambda request: GOOD if len(request["messages"]) == 2 else "never mind")
-    assert ask(chat, complaints=lambda review: ["hm"]) == REVIEW
+    assert chat.review(complaints=lambda review: ["hm"]) == REVIEW
 
 
 def test_the_text_form_is_offered_and_read_at_plain_text_only(client: Any) -> None:
     form = TextForm("HINT: say yes", lambda text: REVIEW if text == "yes" else None)
     chat, endpoint = client("text-only", "yes")
-    assert ask(chat, text_form=form) == REVIEW
+    assert chat.review(text_form=form) == REVIEW
     assert ["HINT" in request["messages"][0]["content"] for request in endpoint.requests] == [
+        False,
         False,
         False,
         True,
     ]
     chat, _ = client("good", "yes")
     with pytest.raises(AnswerError):
-        ask(chat, text_form=form)
+        chat.review(text_form=form)
 
 
 def test_a_cut_answer_gets_more_room_once(client: Any) -> None:
     chat, endpoint = client("short-of-room")
-    assert ask(chat) == REVIEW
+    assert chat.review() == REVIEW
     assert [request.get("max_tokens") for request in endpoint.requests] == [None, 8192]
 
 
@@ -159,225 +103,154 @@ def test_a_cut_answer_gets_more_room_once(client: Any) -> None:
     ("model", "says", "requests"),
     [
         ("always-cut", "cut short twice .finish_reason length", 2),
-        ("no-finish", "cut short twice .finish_reason None", 2),
+        ("no-finish-cut", "cut short twice .finish_reason None", 2),
+        ("filters", "declined to answer: filtered", 1),
         ("refuses", "declined to answer: I cannot help", 1),
     ],
 )
 def test_answers_that_asking_again_does_not_mend(client: Any, model: str, says: str, requests: int) -> None:
     chat, endpoint = client(model)
     with pytest.raises(AnswerError, match=says):
-        ask(chat)
+        chat.review()
     assert len(endpoint.requests) == requests
 
 
-# ---------------------------------------------------------------- endpoints
-
-
-@pytest.mark.parametrize(
-    "model",
-    ["fails-once", "limited-once", "no-choices-once", "null-choices-once", "html-once", "cut-json-once"],
-)
-def test_what_passes_by_itself_is_tried_again(client: Any, model: str) -> None:
+@pytest.mark.parametrize("model", ["no-finish", "no-finish-prose"])
+def test_a_server_that_never_says_how_it_ended_is_believed_where_the_answer_is_whole(client: Any, model: str) -> None:
     chat, endpoint = client(model)
-    assert ask(chat) == REVIEW
-    assert len(endpoint.requests) == 2
-    spent = chat.accounts.spent()
-    assert (spent.calls, spent.failed, spent.usage.tokens) == (2, 1, 15)
-
-
-def test_tries_are_bounded(client: Any) -> None:
-    chat, endpoint = client("broken")
-    with pytest.raises(EndpointError, match="no usable reply in 3 tries"):
-        ask(chat)
-    assert len(endpoint.requests) == TRIES
-    assert chat.accounts.spent().failed == TRIES
-
-
-def test_retry_after_is_honoured(client: Any) -> None:
-    chat, _ = client("limited-once")
-    chat.backoff = 30.0  # the endpoint says 0
-    started = time.monotonic()
-    ask(chat)
-    assert time.monotonic() - started < 10
-
-
-@pytest.mark.parametrize(
-    ("model", "says"),
-    [
-        ("locked", "OPENAI_API_KEY is not set: set it"),
-        ("forbidden", "OPENAI_API_KEY is not set: set it"),
-        ("missing", "knows no model missing"),
-    ],
-)
-def test_what_no_retry_mends_is_told_at_once(client: Any, model: str, says: str) -> None:
-    chat, endpoint = client(model)
-    with pytest.raises(EndpointError, match=says):
-        ask(chat)
+    assert chat.review() == REVIEW
     assert len(endpoint.requests) == 1
 
 
-def test_an_endpoint_that_refuses_every_format_is_an_endpoint_error(client: Any) -> None:
-    chat, endpoint = client("takes-nothing")
-    with pytest.raises(EndpointError, match=r"refuses every request .*text is not supported"):
-        ask(chat)
-    assert endpoint.formats() == ["json_schema", "json_object", "text"]
+def test_a_module_without_its_closing_fence_was_cut(client: Any) -> None:
+    form = TextForm("HINT", lambda text: REVIEW if "```" in text else None)
+    chat, endpoint = client("text-only|text-only|text-only|no-finish|no-finish", "```python\nx = 1")
+    with pytest.raises(AnswerError, match="cut short twice"):
+        chat.review(text_form=form)
+    chat, endpoint = client("text-only|text-only|text-only|no-finish", "```python\nx = 1\n```")
+    assert chat.review("c2/check", text_form=form) == REVIEW
+    assert len(endpoint.requests) == 4
 
 
-def test_a_silent_endpoint_is_given_up_after_its_timeout(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        base_url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
-        chat = Chat(ModelSettings(model="m", base_url=base_url, timeout=0.2), tmp_path / "llm.jsonl")
-        with pytest.raises(EndpointError, match=r"no reply within 0\.2 s"):
-            ask(chat)
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def test_nobody_there(tmp_path: Path) -> None:
-    chat = Chat(ModelSettings(model="m", base_url=f"http://127.0.0.1:{closed_port()}/v1"), tmp_path / "l.jsonl")
-    with pytest.raises(EndpointError, match="does not answer: start it or check the address"):
-        chat.endpoint.preflight()
-    with pytest.raises(EndpointError, match=r"3 tries .*onnect"):
-        ask(chat)
-    assert [line["error"] is not None for line in lines(chat)] == [True] * TRIES
-
-
-def test_preflight(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    chat, endpoint = client("good", key=KEY)
-    with pytest.raises(EndpointError, match="OPENAI_API_KEY is not set: set it"):
-        chat.endpoint.preflight()
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    chat.endpoint.preflight()
-    Chat(ModelSettings(model="m", base_url=endpoint.url.replace("/v1", "/elsewhere")), chat.log).endpoint.preflight()
-
-
-# ---------------------------------------------------------------- the record, and the key
-
-
-def test_every_call_is_recorded_with_what_it_takes_to_replay_it(client: Any) -> None:
-    chat, endpoint = client("fails-once")
-    ask(chat)
-    failed, good = lines(chat)
-    assert failed["error"]
-    assert failed["text"] is None
-    assert good["error"] is None
-    asked = json.loads(good["asked"])
-    assert (good["role"], asked["model"], asked["base_url"]) == ("validator", "fails-once", endpoint.url)
-    assert good["messages"] == endpoint.requests[1]["messages"]
-    assert (good["text"], good["finish_reason"], good["rung"]) == (GOOD, "stop", "json_schema")
-    assert (good["usage"]["prompt_tokens"], good["usage"]["completion_tokens"]) == (10, 5)
-    assert good["seconds"] >= 0
-
-
-def test_parallel_roles_neither_tear_the_log_nor_lose_a_count(client: Any) -> None:
-    chat, _ = client("good")
-    threads = [threading.Thread(target=ask, args=(chat,)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(lines(chat)) == 8
-    spent = chat.accounts.spent()
-    assert (spent.calls, spent.usage.prompt_tokens, spent.usage.completion_tokens) == (8, 80, 40)
-
-
-def test_the_key_reaches_the_endpoint_and_nothing_else(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    chat, endpoint = client("good", key="another")  # its 401 echoes what it was given
-    with pytest.raises(EndpointError) as caught:
-        ask(chat)
-    assert endpoint.headers[0]["authorization"] == f"Bearer {KEY}"
-    assert "OPENAI_API_KEY is not accepted" in str(caught.value)
-    assert KEY not in str(caught.value)
-    assert KEY not in chat.log.read_text()
-    assert KEY not in repr(vars(chat)) + repr(vars(chat.endpoint)) + repr(vars(chat.accounts))
-
-
-def test_a_key_that_a_server_echoes_goes_no_further(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    chat, endpoint = client("good", json.dumps({"approve": False, "reasons": [KEY]}), key=KEY)
-    assert ask(chat, complaints=lambda review: ["hm"]).reasons == ("***",)
-    assert len(endpoint.requests) == 2
-    assert "***" in endpoint.requests[1]["messages"][2]["content"]
-    chat.ask("validator", "c1/check", f"You know {KEY}.", "Review this.", Review)
-    assert KEY not in chat.log.read_text()
+def test_a_huge_answer_is_not_sent_back_whole(client: Any) -> None:
+    chat, endpoint = client("good", lambda request: "{" * 500_000 if len(request["messages"]) == 2 else GOOD)
+    assert chat.review() == REVIEW
+    assert len(endpoint.requests[1]["messages"][2]["content"]) == 20_000
 
 
 def test_a_lone_surrogate_in_a_reply_costs_one_repair_turn(client: Any) -> None:
     chat, endpoint = client("good", lambda request: "\ud800" if len(request["messages"]) == 2 else GOOD)
-    assert ask(chat) == REVIEW
+    assert chat.review() == REVIEW
     assert len(endpoint.requests) == 2
     assert endpoint.requests[1]["messages"][2]["content"] == "?"
 
 
-def test_a_log_that_cannot_be_written_is_told_in_one_sentence(client: Any) -> None:
-    chat, _ = client("good")
-    chat.log.mkdir()
-    with pytest.raises(UserError, match=r"llm\.jsonl cannot be written \(Is a directory\): make it writable"):
-        ask(chat)
+# ---------------------------------------------------------------- the record
 
 
-@pytest.mark.parametrize("key", ["sk-secret\nsecond line", "sk-sécret-0123"])
-def test_a_key_that_no_header_can_hold_is_refused_unquoted(
-    client: Any, monkeypatch: pytest.MonkeyPatch, key: str
-) -> None:
-    chat, _ = client("good")
-    monkeypatch.setenv("OPENAI_API_KEY", key)
-    for call in (chat.endpoint.preflight, lambda: ask(chat)):
-        with pytest.raises(EndpointError, match="OPENAI_API_KEY holds") as caught:
-            call()
-        assert "cret" not in str(caught.value)
-
-
-def test_a_placeholder_goes_out_where_no_key_is_set(client: Any) -> None:
+def test_what_was_answered_is_not_asked_again(client: Any) -> None:
     chat, endpoint = client("good")
-    ask(chat)
-    assert endpoint.headers[0]["authorization"] == "Bearer none"
+    assert chat.review() == resumed(chat).review() == REVIEW
+    assert len(endpoint.requests) == 1
 
 
-# ---------------------------------------------------------------- MODEL@BASE_URL
+def test_an_answer_of_no_use_is_asked_for_anew(client: Any) -> None:
+    says = ["no", "no", GOOD]
+    chat, endpoint = client("good", lambda request: says.pop(0))
+    with pytest.raises(AnswerError):
+        chat.review()
+    assert resumed(chat).review() == REVIEW
+    assert len(endpoint.requests) == 3
 
 
-@pytest.mark.parametrize(
-    ("spec", "expected"),
-    [
-        ("qwen3:8b@http://localhost:11434/v1", ModelSettings(model="qwen3:8b", base_url="http://localhost:11434/v1")),
-        ("org/model@2026@https://host/v1/", ModelSettings(model="org/model@2026", base_url="https://host/v1")),
-    ],
-)
-def test_parse_model(spec: str, expected: ModelSettings) -> None:
-    assert parse_model(spec) == expected
+def test_that_nobody_answered_is_on_record(client: Any) -> None:
+    chat, _ = client("broken")
+    with pytest.raises(EndpointError):
+        chat.review()
+    last = json.loads(chat.log.read_text().splitlines()[-1])
+    assert (last["unanswered"], last["place"]) == ("EndpointError", "c1/check")
 
 
-@pytest.mark.parametrize(
-    ("spec", "says"),
-    [
-        ("m@localhost:8000", "names no http"),
-        ("m@ftp://host", "names no http"),
-        ("m@http://", "no http.s. address"),
-        ("m@http://host:port/v1", "no http.s. address"),
-        ("@http://host/v1", "names no model"),
-        ("", "names no model"),
-        ("m@http://me:hunter2@host/v1", "carries a password"),
-        ("ofline", "neither 'offline' nor a model that can be reached"),
-    ],
-)
-def test_a_spec_that_cannot_work_is_refused_in_one_sentence(spec: str, says: str) -> None:
-    with pytest.raises(UserError, match=says) as caught:
-        parse_model(spec)
-    assert "hunter2" not in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_a_place_says_what_it_took(client: Any) -> None:
+    chat, _ = client("babble|good")
+    chat.review()
+    chat.review("c2/check")
+    assert chat.spent("c1/check").usage.tokens == 30
 
 
-def test_a_hosted_model_needs_the_key_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    assert parse_model("gpt-5") == ModelSettings(model="gpt-5")
-    assert address(parse_model("gpt-5")) == HOSTED
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://proxy/v1")
-    assert address(parse_model("gpt-5")) == "http://proxy/v1"
+# ---------------------------------------------------------------- tools
+
+
+@pytest.mark.parametrize(("model", "calls"), [("good", 0), ("calls-tools", 1), ("calls-twice", 2)])
+def test_tools_may_be_called_before_the_answer(client: Any, model: str, calls: int) -> None:
+    chat, endpoint = client(model)
+    tools = Toolbox()
+    assert chat.review(tools=tools) == REVIEW
+    assert [name for name, _ in tools.calls] == ["look"] * calls
+    assert [json.loads(arguments) for _, arguments in tools.calls] == [{"number": n} for n in range(calls)]
+    assert endpoint.formats() == ["tools"] * (calls + 1)
+    assert roles(endpoint.requests[-1]) == ["system", "user", *["assistant", "tool"] * calls]
+    said = [message["content"] for message in endpoint.requests[-1]["messages"] if message["role"] == "tool"]
+    assert said == [f"result {n + 1}" for n in range(calls)]
+    assert endpoint.requests[0]["tools"][0]["function"] == vars(LOOK)
+
+
+def test_calls_are_bounded_and_then_the_answer_is_asked_for(client: Any) -> None:
+    chat, endpoint = client("calls-for-ever")
+    tools = Toolbox(most=2)
+    assert chat.review(tools=tools) == REVIEW
+    assert len(tools.calls) == 2
+    assert endpoint.formats() == ["tools", "tools", "json_schema"]
+    assert roles(endpoint.requests[-1]) == ["system", "user", "assistant", "user", "assistant", "user"]
+    told = endpoint.requests[-1]["messages"]
+    assert told[2]["content"] == 'I call look with {"number": 0}'
+    assert told[3]["content"] == "The call gave:\nresult 1"
+    assert "No calls are left" in told[5]["content"]
+
+
+@pytest.mark.parametrize("model", ["no-tools", "no-tools-500"])
+def test_an_endpoint_without_tools_answers_without_and_is_offered_none_again(client: Any, model: str) -> None:
+    chat, endpoint = client(model)
+    assert chat.review(tools=Toolbox()) == REVIEW
+    assert chat.review("c2/check", tools=Toolbox()) == REVIEW
+    assert endpoint.formats() == ["tools", "json_schema", "json_schema"]
+
+
+def test_tools_can_be_switched_off(client: Any) -> None:
+    chat, endpoint = client("calls-tools", tools=False)
+    assert chat.review(tools=Toolbox()) == REVIEW
+    assert endpoint.formats() == ["json_schema"]
+
+
+def test_an_unusable_answer_after_calls_is_asked_for_on_the_ladder(client: Any) -> None:
+    chat, endpoint = client("calls-tools", lambda r: GOOD if "response_format" in r else "Well, it looks fine.")
+    assert chat.review(tools=Toolbox()) == REVIEW
+    assert endpoint.formats() == ["tools", "tools", "json_schema"]
+    assert "The call gave:\nresult 1" in endpoint.requests[-1]["messages"][3]["content"]
+
+
+def test_calls_that_are_no_json_reach_the_tool_as_written_and_go_back_as_json(client: Any) -> None:
+    chat, endpoint = client("calls-badly")
+    tools = Toolbox()
+    assert chat.review(tools=tools) == REVIEW
+    assert tools.calls == [("look", '{"number": ')]
+    sent = endpoint.requests[1]["messages"][2]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(sent) == {"unreadable": '{"number": '}
+
+
+def test_an_answer_in_the_guise_of_a_call_is_an_answer(client: Any) -> None:
+    chat, _ = client("calls-answer")
+    tools = Toolbox()
+    assert chat.review(tools=tools) == REVIEW
+    assert tools.calls == []
+
+
+def test_an_exchange_with_tools_is_read_from_the_record_a_second_time(client: Any) -> None:
+    chat, endpoint = client("calls-twice")
+    first, second = Toolbox(), Toolbox()
+    assert chat.review(tools=first) == resumed(chat).review(tools=second) == REVIEW
+    assert first.calls == second.calls
+    assert len(endpoint.requests) == 3
 
 
 def test_importing_the_roles_imports_neither_langchain_nor_torch() -> None:

@@ -22,7 +22,6 @@ from marlsmith.schemas import (
     Evaluation,
     FailureKind,
     Finding,
-    Native,
     ObservationConfig,
     Proposal,
     ProposalBrief,
@@ -32,7 +31,6 @@ from marlsmith.schemas import (
     Signal,
     TargetOffset,
     TaskCard,
-    TeammateObservations,
     TeamSuccess,
     UserError,
     canonical,
@@ -481,54 +479,6 @@ def test_every_citation_stands_in_the_evidence() -> None:
 
 def test_without_evidence_nothing_is_claimed() -> None:
     assert diagnosed({}, ()).findings == ()
-
-
-# ---------------------------------------------------------------- validator
-
-
-def reviewed(signal: Signal, **changes: object) -> tuple[bool, str]:
-    plain = {"task": CARD, "candidate": candidate(signal), "code": "", "scope": "own", "reward_mode": "replace"}
-    review = OfflineValidator().review(ReviewBrief.model_validate({**plain, **changes}))
-    return review.approve, " ".join(review.reasons)
-
-
-@pytest.mark.parametrize(
-    ("terms", "words"),
-    [
-        ([{"kind": "approach", "weight": -1}], "opposite"),
-        ([{"kind": "approach", "weight": 0}], "zero"),
-        ([{"kind": "collision"}], "only penalties"),
-    ],
-)
-def test_rewards_that_cannot_be_meant_are_refused(terms: list[dict[str, object]], words: str) -> None:
-    approved, reasons = reviewed(Signal(reward=RewardConfig.model_validate({"terms": terms})))
-    assert not approved
-    assert words in reasons
-
-
-def test_the_native_reward_alone_is_approved_with_a_remark() -> None:
-    approved, reasons = reviewed(Signal(reward=RewardConfig(terms=(Native(),))))
-    assert approved
-    assert "teaches nothing where it is rare" in reasons
-    assert "rare" not in reviewed(Signal(reward=RewardConfig(terms=(Native(), Approach()))))[1]
-
-
-def test_an_alpha_that_silences_a_part_is_refused() -> None:
-    approved, reasons = reviewed(Signal(reward=RewardConfig(alpha=1.0, terms=(Approach(), TeamSuccess()))))
-    assert not approved
-    assert "switches the team terms off" in reasons
-
-
-def test_penalties_may_be_added_to_the_native_reward() -> None:
-    collision = Signal(reward=RewardConfig.model_validate({"terms": [{"kind": "collision"}]}))
-    assert reviewed(collision, reward_mode="add")[0]
-
-
-def test_team_features_are_refused_under_own_scope() -> None:
-    team = Signal(observation=ObservationConfig(scope="team", features=(TeammateObservations(),)))
-    assert not reviewed(team)[0]
-    assert reviewed(team, scope="team")[0]
-    assert reviewed(PARENT)[0]
 
 
 def test_offline_designs_are_plain_json() -> None:

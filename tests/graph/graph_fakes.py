@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
+from marlsmith.agents.asking.accounts import Spent
+from marlsmith.agents.asking.question import Usage
 from marlsmith.agents.roles import Roles
 from marlsmith.graph.context import Parts
 from marlsmith.graph.methods import RunSettings, method_from
@@ -27,10 +29,12 @@ from marlsmith.schemas import (
     Evaluation,
     Failure,
     Finding,
+    Fingerprint,
     JailReport,
     Metric,
     Probe,
     ProbeGroup,
+    PromotionBrief,
     Proposal,
     ProposalBrief,
     Review,
@@ -38,12 +42,15 @@ from marlsmith.schemas import (
     RewardConfig,
     Scope,
     Signal,
+    SignalValues,
     StateField,
     TaskCard,
     canonical,
 )
 
 ALL_GROUPS = get_args(ProbeGroup)
+APPROVED = Review(approve=True)
+SPENT = Spent(calls=1, usage=Usage(prompt_tokens=3, completion_tokens=4), money=0.25)
 
 CARD = TaskCard(
     name="points",
@@ -110,7 +117,10 @@ class Deadly:
 
 
 class FakeExecutor:
-    """The score of a seed is 0.3 + `effect` x weight + a noise of that seed and signal; no training takes place."""
+    """The score of a seed is 0.3 + `effect` x weight + a noise of that seed and signal; no training takes place.
+
+    `behaves`: signals with the same word do the same.
+    """
 
     def __init__(
         self,
@@ -123,7 +133,10 @@ class FakeExecutor:
         log: Path | None = None,
         deadly: Deadly | None = None,
         report: JailReport = SOUND,
+        behaves: Callable[[Signal], str] = canonical,
     ) -> None:
+        self.behaves = behaves
+        self.probed: list[Signal] = []
         self.report = report
         self.rows: set[int] = set()
         self.jails: list[str] = []
@@ -141,6 +154,12 @@ class FakeExecutor:
     def check(self, signal: Signal, task: str, scope: Scope, rows: int = 1) -> list[Failure]:
         self.rows.add(rows)
         return [Failure(stage="dynamic", message="not a number")] if self.unsound(signal) else []
+
+    def probe(self, signal: Signal, task: str, rows: int = 1) -> SignalValues | Failure:
+        self.probed.append(signal)
+        draw = random.Random(self.behaves(signal))
+        fingerprint = Fingerprint(rows=rows, reward=tuple(draw.uniform(-1, 1) for _ in range(4)))
+        return SignalValues(rows=rows, fingerprint=fingerprint)
 
     def train(
         self,
@@ -188,14 +207,13 @@ class FakeExecutor:
 class ScriptedGenerator:
     """Follows `script` by (round, attempt); otherwise proposes weights drawn from the brief's seed."""
 
-    name = "scripted generator"
-
     def __init__(
         self,
         script: Mapping[tuple[int, int], Sequence[Proposal] | Exception] | None = None,
         deadly: Deadly | None = None,
+        name: str = "scripted generator",
     ) -> None:
-        self.script, self.deadly = dict(script or {}), deadly or Deadly(None)
+        self.script, self.deadly, self.name = dict(script or {}), deadly or Deadly(None), name
         self.briefs: list[ProposalBrief] = []
 
     def propose(self, brief: ProposalBrief) -> list[Proposal]:
@@ -228,16 +246,30 @@ class ScriptedCritic:
 
 
 class ScriptedValidator:
+    """`vetoes` before the training; `second` is what it says of a promotion."""
+
     name = "scripted validator"
 
-    def __init__(self, vetoes: Sequence[str] = (), error: Exception | None = None) -> None:
-        self.vetoes, self.error = vetoes, error
+    def __init__(
+        self,
+        vetoes: Sequence[str] = (),
+        error: Exception | None = None,
+        second: Review | Exception = APPROVED,
+    ) -> None:
+        self.vetoes, self.error, self.second = vetoes, error, second
+        self.confirmed: list[PromotionBrief] = []
 
     def review(self, brief: ReviewBrief) -> Review:
         if self.error is not None:
             raise self.error
         veto = brief.candidate.id in self.vetoes
         return Review(approve=not veto, reasons=("it pays for standing still",) if veto else ())
+
+    def confirm(self, brief: PromotionBrief) -> Review:
+        self.confirmed.append(brief)
+        if isinstance(self.second, Exception):
+            raise self.second
+        return self.second
 
 
 def make_settings(**changes: object) -> RunSettings:
@@ -256,7 +288,9 @@ class Equipment:
         generator: ScriptedGenerator | None = None,
         critic: ScriptedCritic | None = None,
         validator: ScriptedValidator | None = None,
+        others: Sequence[ScriptedGenerator] = (),
     ) -> None:
+        self.others = others
         self.executor = executor or FakeExecutor()
         self.generator = generator or ScriptedGenerator()
         self.critic = critic or ScriptedCritic()
@@ -266,5 +300,5 @@ class Equipment:
         return self.executor
 
     def equip(self, directory: RunDirectory, executor: Executor) -> Parts:
-        roles = Roles((self.generator,), self.critic, self.validator)
-        return Parts(CARD, roles, executor, lambda signal, card: f"# {canonical(signal)}\n", lambda: 7)
+        roles = Roles((self.generator, *self.others), self.critic, self.validator)
+        return Parts(CARD, roles, executor, lambda signal, card: f"# {canonical(signal)}\n", lambda: SPENT)

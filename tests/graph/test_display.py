@@ -10,17 +10,19 @@ from graph_fakes import (
     SOUND,
     Equipment,
     FakeExecutor,
+    ScriptedCritic,
     ScriptedGenerator,
+    ScriptedValidator,
     make_settings,
     proposal,
     weight_of,
 )
 from rich.console import Console
 
-from marlsmith.graph.display import Story
 from marlsmith.graph.run import start
+from marlsmith.graph.story import Story
 from marlsmith.graph.trace import Event
-from marlsmith.schemas import Evaluation, Failure, Proposal
+from marlsmith.schemas import Citation, Evaluation, Failure, Finding, Proposal, Review
 
 
 def told(events: list[Event], story: Story | None = None) -> str:
@@ -138,3 +140,58 @@ def test_a_run_that_was_written_before_the_jail_was_reported_is_told_all_the_sam
     text = told([started])
     assert "points, mappo" in text
     assert "jail" not in text
+
+
+def several(path: Path, **settings: object) -> list[Event]:
+    names = ("mistral", "qwen")
+    generators = [ScriptedGenerator(name=name) for name in names]
+    equipment = Equipment(generator=generators[0], others=generators[1:])
+    return list(start(make_settings(roles={"generators": names}, **settings), equipment, path))
+
+
+def test_where_generators_share_a_run_the_trace_says_who_and_why(tmp_path):
+    text = told(several(tmp_path / "run", rounds=2))
+    assert "generator slots by gain per cost: " in text
+    assert "qwen slot" in text
+    assert "(not tried yet)" in text
+    assert "(index " in text
+    assert "a training in " in text
+    assert "s1r1c1 mistral, new: try" in text or "s1r1c1 qwen, new: try" in text
+    alone = story_of(tmp_path / "alone", Equipment(), rounds=1)
+    assert "scripted generator" not in alone
+    assert "slots by gain" not in alone
+
+
+def test_what_a_critic_said_without_ground_is_shown_as_dropped_and_told_to_no_role(tmp_path):
+    class Inventing(ScriptedCritic):
+        def diagnose(self, brief):
+            said = super().diagnose(brief)
+            claim = Finding(failure="collision", evidence=(Citation(key="[bold]x", value=9),), advice="a")
+            return said.model_copy(update={"findings": (*said.findings, claim), "summary": "99% collide"})
+
+    equipment = Equipment(critic=Inventing())
+    text = story_of(tmp_path / "run", equipment, rounds=2)
+    assert "critic dropped, for it does not hold: collision: there is no evidence under the key '[bold]x'" in text
+    assert "the summary says 99%, which stands nowhere" in text
+    assert "99% collide" not in text
+    told_to_generator = equipment.generator.briefs[1].diagnosis
+    assert told_to_generator.dropped == ()
+    assert [finding.failure for finding in told_to_generator.findings] == ["precision"]
+
+
+def test_the_validators_part_in_the_result(tmp_path):
+    veto = Review(approve=False, reasons=("[red]bought[/red]",))
+    validator = ScriptedValidator(vetoes=["s1r1c2"], second=veto)
+    text = story_of(tmp_path / "run", Equipment(validator=validator), rounds=1, repairs=0)
+    assert "vetoes the promotion: [red]bought[/red]" in text
+    assert "validator refused 1 candidate, which saved 1,600 environment steps, and vetoed 1 promotion" in text
+    quiet = story_of(tmp_path / "quiet", Equipment(), rounds=1)
+    assert "approves the promotion" in quiet
+    assert "validator refused" not in quiet
+
+
+def test_money_is_told_where_a_price_is_known(tmp_path):
+    *_, finished = start(make_settings(rounds=1), Equipment(), tmp_path / "run")
+    assert "tokens, money 0.25" in told([finished])
+    finished["money"] = None
+    assert ", money" not in told([finished])

@@ -55,7 +55,7 @@ def test_a_lero_run_goes_through_its_stages_in_order(tmp_path):
     course = [e["event"] for e in events if e["event"] not in ("progress", "tool_call", "tool_result")]
     first = ["run_started", "stage_started", *["proposal"] * 3, *["check"] * 3, "judged"]
     second = ["diagnosis", *["proposal"] * 3, *["check"] * 3, "judged"]
-    assert course == [*first, *second, "judged", "promoted", "finished"]
+    assert course == [*first, *second, "promotion_review", "judged", "promoted", "finished"]
     assert [e["branch"] for e in named(events, "tool_call")][:1] == ["control-s1"]
     assert {e["branch"] for e in named(events, "tool_result")} == {
         "control-s1",
@@ -70,7 +70,7 @@ def test_the_finished_event_keeps_its_contract(tmp_path):
     finished = run(tmp_path / "run", equipment)[-1]
     assert set(finished) == {
         "event", "run", "native", "best", "gain", "phase", "promoted", "reason",
-        "seconds", "environment_steps", "tokens", "jail",
+        "seconds", "environment_steps", "tokens", "money", "jail", "validator",
     }  # fmt: skip
     assert set(finished["native"]) == {"score", "scores", "interval", "metrics"}
     assert set(finished["best"]) == {"candidate", "score", "scores", "interval", "metrics"}
@@ -80,7 +80,7 @@ def test_the_finished_event_keeps_its_contract(tmp_path):
     assert finished["run"] == str(tmp_path / "run")
     assert finished["promoted"] is True
     assert finished["phase"] == "confirm"
-    assert finished["tokens"] == 7
+    assert (finished["tokens"], finished["money"]) == (7, 0.25)
     trained = equipment.executor.trained
     assert finished["environment_steps"] == sum(100 * len(request.seeds) for request in trained)
     assert len(trained) == 1 + 12 + 2
@@ -238,13 +238,17 @@ def test_a_failed_control_is_no_reason_to_promote(tmp_path):
 def test_roles_that_answer_uselessly_are_noted_and_the_run_goes_on(tmp_path):
     useless = AnswerError("no JSON in it")
     equipment = Equipment(
-        None, ScriptedGenerator({(1, 0): useless}), ScriptedCritic(useless), ScriptedValidator(error=useless)
+        FakeExecutor(unsound=lambda s: weight_of(s) > 5),
+        ScriptedGenerator({(1, 0): [proposal(9.0), proposal(1.0), proposal(2.0)], (1, 1): useless}),
+        ScriptedCritic(useless),
+        ScriptedValidator(error=useless, second=useless),
     )
     events = run(tmp_path / "run", equipment, rounds=2)
     messages = [e["message"] for e in named(events, "warning")]
-    assert messages[0] == "scripted generator gave no usable proposal: no JSON in it"
+    assert "scripted generator gave no usable proposal: no JSON in it" in messages
     assert any("critic gave no usable diagnosis" in message for message in messages)
-    assert sum("no usable review" in message for message in messages) == 3
+    assert sum("no usable review of s1" in message for message in messages) == 5
+    assert any("no usable review of the promotion, which goes on" in message for message in messages)
     assert events[-1]["promoted"] is True
 
 
@@ -277,7 +281,7 @@ def test_a_dead_endpoint_ends_the_iterator_and_the_run_resumes(tmp_path):
     assert events[0]["resumed"] is True
     assert events[-1]["event"] == "finished"
     assert not {r.branch for r in broken.executor.trained} & {r.branch for r in mended.executor.trained}
-    assert events[-1]["tokens"] == 14
+    assert events[-1]["tokens"] == 7  # the accounts know of earlier processes: nothing counts twice
 
 
 @pytest.mark.parametrize("answer", [True, False])

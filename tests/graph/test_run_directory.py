@@ -259,6 +259,6 @@ def test_seeds_never_meet():
 def test_run_files_are_json(tmp_path):
     list(start(make_settings(rounds=1), Equipment(), tmp_path / "run"))
     files = [*(tmp_path / "run").glob("candidates/*.json"), *(tmp_path / "run").glob("branches/*/*.json")]
-    assert len(files) == 3 + 1 + 1 + 6  # candidates, their batch, its checks, evaluations
+    assert len(files) == 3 + 1 + 1 + 3 + 1 + 6  # candidates, batch, checks, values, the promotion's review, evaluations
     assert all(json.loads(file.read_text()) for file in files)
     assert not list((tmp_path / "run").rglob("*.tmp"))

@@ -1,0 +1,212 @@
+"""A model as generator: one question a slot, all at once, in the order of the slots."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.address import parse_model
+from marlsmith.agents.asking.client import Client
+from marlsmith.agents.asking.endpoint import Endpoint
+from marlsmith.agents.asking.question import AnswerError, Question, Reply, Usage
+from marlsmith.agents.generating.plan import plan
+from marlsmith.agents.generator import ModelGenerator, told
+from marlsmith.prompts import Prompts
+from marlsmith.schemas import Code, EndpointError, Proposal, RewardConfig, canonical
+
+Says = Callable[[int], str]
+
+
+@pytest.fixture
+def client(chat_endpoint: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Client, Any]]:
+    def make(content: Any, model: str = "good") -> tuple[Client, Any]:
+        endpoint = chat_endpoint(content)
+        accounts = Accounts(tmp_path / "llm.jsonl")
+        return Client(Endpoint(parse_model(endpoint.spec(model)), accounts, backoff=0.0), accounts), endpoint
+
+    return make
+
+
+def reach(weight: float, **fields: Any) -> dict[str, Any]:
+    return {"config": {"reward": {"terms": [{"kind": "reach", "weight": weight}]}}, **fields}
+
+
+def slot_of(request: dict[str, Any]) -> int:
+    """As the prompt says it, at its very end."""
+    (found,) = re.findall(r"One proposal: number (\d+) of stage", request["messages"][1]["content"])
+    return int(found)
+
+
+def weights(made: list[Proposal]) -> list[float]:
+    rewards = [proposal.signal.reward for proposal in made]
+    return [reward.terms[0].weight for reward in rewards if isinstance(reward, RewardConfig)]
+
+
+def test_code_and_config_become_proposals_of_the_kind_that_was_asked_for(client: Any, records: ModuleType) -> None:
+    drafts = {1: {"rationale": "a\nb", "code": records.BOTH}, 2: reach(2, rationale="c"), 3: reach(3)}
+    chat, endpoint = client(lambda request: json.dumps(drafts[slot_of(request)]))
+    code, config, new = ModelGenerator(chat).propose(records.full_brief())
+    assert len(endpoint.requests) == 3
+    assert code.signal.reward == code.signal.observation == Code(source=records.BOTH)
+    assert (code.kind, code.parents, code.rationale) == ("mutate", ("s1r1c1",), "a b")
+    assert config.kind in ("crossover", "tune")
+    assert config.parents[0] == "s1r1c1"
+    assert (new.kind, new.parents, new.rationale) == ("new", (), "(none given)")
+    assert code.tokens > 0
+
+
+def test_slow_answers_come_side_by_side_and_stay_in_the_order_of_their_slots(client: Any, records: ModuleType) -> None:
+    delay, count = 0.6, 4
+    together = threading.Barrier(count)
+
+    def content(request: dict[str, Any]) -> str:
+        slot = slot_of(request)
+        if "round 9" in request["messages"][1]["content"]:
+            together.wait(timeout=20)
+        time.sleep(delay + 0.05 * (count - slot))  # the last slot answers first
+        return json.dumps(reach(slot))
+
+    chat, endpoint = client(content)
+    ModelGenerator(chat).propose(records.proposal_brief(count=1))  # langchain's import is none of this
+    started = time.monotonic()
+    made = ModelGenerator(chat, parallel=count).propose(records.proposal_brief(count=count, round=9))
+    assert weights(made) == [1, 2, 3, 4]
+    assert time.monotonic() - started < count * delay  # one after the other would take more
+    assert len(endpoint.requests) == 1 + count
+
+
+def test_only_so_many_questions_at_a_time(records: ModuleType) -> None:
+    pair = threading.Barrier(2)
+
+    def says(slot: int) -> str:
+        pair.wait(timeout=20)
+        return json.dumps(reach(slot))
+
+    wire = Wire(says)
+    made = ModelGenerator(wire.client(), parallel=2).propose(records.proposal_brief(count=6))
+    assert weights(made) == [1, 2, 3, 4, 5, 6]
+    assert wire.most_at_once == 2
+
+
+def test_slots_have_places_of_their_own(records: ModuleType) -> None:
+    wire = Wire(lambda slot: json.dumps(reach(slot)))
+    ModelGenerator(wire.client()).propose(records.proposal_brief(slots=(2, 5), count=2, attempt=1))
+    assert sorted(question.place for question in wire.questions) == ["s1r2a1/2", "s1r2a1/5"]
+
+
+def test_one_bad_slot_costs_no_other(client: Any, records: ModuleType) -> None:
+    chat, endpoint = client(lambda request: json.dumps(reach(1000 if slot_of(request) == 2 else slot_of(request))))
+    assert weights(ModelGenerator(chat).propose(records.proposal_brief())) == [1, 3]
+    assert len(endpoint.requests) == 4  # the bad one had its repair turn
+    (repair,) = [request for request in endpoint.requests if len(request["messages"]) > 2]
+    assert "config.reward" in repair["messages"][-1]["content"]
+
+
+def test_where_no_slot_gives_anything_the_reasons_are_told(client: Any, records: ModuleType) -> None:
+    chat, _ = client(json.dumps({"config": {"observation": {"scope": "team", "features": [{"kind": "speed"}]}}}))
+    with pytest.raises(AnswerError, match=r"no usable proposal: slot 1: .*scope 'team' is closed"):
+        ModelGenerator(chat).propose(records.proposal_brief())
+
+
+def test_a_faulty_proposal_is_mended_in_its_repair_turn(client: Any, records: ModuleType) -> None:
+    chat, endpoint = client(lambda request: json.dumps(reach(1000 if len(request["messages"]) == 2 else 5)))
+    assert weights(ModelGenerator(chat).propose(records.proposal_brief(count=1))) == [5]
+    assert len(endpoint.requests) == 2
+
+
+def test_a_signal_that_was_tried_is_sent_back_once(records: ModuleType) -> None:
+    wire = Wire(lambda slot: json.dumps(reach(1)))
+    (made,) = ModelGenerator(wire.client()).propose(records.proposal_brief(count=1))
+    wire = Wire(lambda slot: json.dumps(reach(1 if len(wire.questions) == 1 else 2)))
+    brief = records.proposal_brief(count=1, tried=(canonical(made.signal),))
+    assert weights(ModelGenerator(wire.client()).propose(brief)) == [2]
+    assert "tried already in this run" in wire.questions[1].messages[-1]["content"]
+
+
+def test_a_dead_endpoint_is_told_after_the_others_have_ended_and_what_waits_is_not_asked(records: ModuleType) -> None:
+    """Else their answers, which are paid for, would be on no record."""
+    answered: list[int] = []
+    begun = threading.Barrier(2)
+
+    def says(slot: int) -> str:
+        if slot < 3:
+            begun.wait(timeout=20)
+        if slot == 1:
+            raise EndpointError("it is dead")
+        time.sleep(0.2)
+        answered.append(slot)
+        return json.dumps(reach(slot))
+
+    wire = Wire(says)
+    with pytest.raises(EndpointError, match="it is dead"):
+        ModelGenerator(wire.client(), parallel=2).propose(records.proposal_brief(count=8))
+    assert answered[0] == 2
+    assert len(answered) < 7
+
+
+def test_a_lone_surrogate_is_no_obstacle(client: Any, records: ModuleType) -> None:
+    """Neither as an escape in the answer's JSON, nor in the repair turn that quotes it."""
+    chat, endpoint = client(
+        lambda r: json.dumps(reach(1000 if len(r["messages"]) == 2 else 1, rationale="so \ud800 so"))
+    )
+    (made,) = ModelGenerator(chat).propose(records.proposal_brief(count=1))
+    assert made.rationale == "so ? so"
+    assert len(endpoint.requests) == 2
+    chat, _ = client(json.dumps({"code": f"{records.REWARD}# \ud800"}))
+    (made,) = ModelGenerator(chat).propose(records.proposal_brief(count=1))
+    assert isinstance(made.signal.reward, Code)
+    assert made.signal.reward.source.encode().endswith(b"# ?")
+
+
+def test_a_python_block_is_an_answer_at_plain_text(client: Any, records: ModuleType) -> None:
+    chat, _ = client(f"An idea.\n```python\n{records.OBSERVATION}```\n", "text-only")
+    (made,) = ModelGenerator(chat).propose(records.proposal_brief(count=1))
+    assert made.rationale == "An idea."
+    assert made.signal.reward is None
+    assert isinstance(made.signal.observation, Code)
+
+
+def test_slots_of_a_round_share_all_but_the_end_of_their_prompt(records: ModuleType) -> None:
+    """What comes first and is equal, an endpoint keeps at hand."""
+    brief, prompts = records.full_brief(), Prompts()
+    sent = [told(brief, commission, prompts) for commission in plan(brief)]
+    assert len({system for system, _ in sent}) == 1
+    ends = {user.split("## What is wanted now")[1] for _, user in sent}
+    assert len({user.split("## What is wanted now")[0] for _, user in sent}) == 1
+    assert len(ends) == len(sent)
+    assert max(map(len, ends)) < 0.3 * min(len(user) for _, user in sent)
+
+
+class Wire:
+    """Answers by slot, and counts how many questions are with it at once."""
+
+    name = asked = "wire"
+
+    def __init__(self, says: Says) -> None:
+        self.says = says
+        self.questions: list[Question] = []
+        self.most_at_once = self._now = 0
+        self._lock = threading.Lock()
+
+    def client(self) -> Client:
+        return Client(self, Accounts())
+
+    def send(self, question: Question) -> Reply:
+        with self._lock:
+            self.questions.append(question)
+            self._now += 1
+            self.most_at_once = max(self.most_at_once, self._now)
+        try:
+            return Reply(self.says(int(question.place.rpartition("/")[2])), usage=Usage(10, 5))
+        finally:
+            with self._lock:
+                self._now -= 1
