@@ -27,9 +27,10 @@ def prompts_of(settings: RoleSettings, run: Path | None) -> Prompts:
 
 
 def keep_prompts(settings: RoleSettings, run: Path) -> RoleSettings:
-    """Settings that need nothing but the run's directory: templates of one's own are copied there.
+    """Settings that need nothing but the run's directory: all templates in effect are copied there.
 
-    A replay's come from the run that it repeats.
+    A later version of ours, with other words in them, can go on with the run. A replay's templates come from
+    the run that it repeats.
     """
     if set(settings.players) <= {OFFLINE, NOBODY}:
         return settings
@@ -37,10 +38,8 @@ def keep_prompts(settings: RoleSettings, run: Path) -> RoleSettings:
     source = (begun or Path()) / settings.prompts if settings.prompts else None
     prompts = Prompts(source)
     _require_version(prompts, settings, source, begun)
-    own = DIRECTORY if prompts.overridden else None
-    if own is not None:
-        prompts.write(run / own, only_own=True)
-    return settings.model_copy(update={"prompts": own, "prompts_version": prompts.version})
+    prompts.write(run / DIRECTORY)
+    return settings.model_copy(update={"prompts": DIRECTORY, "prompts_version": prompts.version})
 
 
 def _require_version(prompts: Prompts, settings: RoleSettings, own: Path | None, run: Path | None) -> None:

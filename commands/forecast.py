@@ -93,7 +93,8 @@ def forecast(settings: RunSettings, card: TaskCard) -> tuple[Asked, ...]:
     prompts = prompts_of(settings.roles, None)
 
     def tokens(brief: Brief) -> float:
-        lengths = [prompt_tokens(question) + _schema(question) for question in rehearsal.questions(brief, prompts)]
+        asked = rehearsal.questions(brief, prompts, tools=True)
+        lengths = [prompt_tokens(question) + _schema(question) for question in asked]
         return sum(lengths) / len(lengths)
 
     return tuple(asked for role in ROLES for asked in _of_role(role, settings, _Example(settings, card), tokens))

@@ -132,10 +132,9 @@ def _seed(state: State, context: Context) -> int:
 
 
 def _part(brief: ProposalBrief, slots: tuple[int, ...]) -> ProposalBrief:
-    """The brief for some of its slots. Its seed differs with them: one who fills further slots draws anew."""
+    """The brief for some of its slots."""
     rejected = tuple(brief.rejected[slot - 1] for slot in slots) if brief.rejected else ()
-    changes = {"count": len(slots), "slots": slots, "rejected": rejected, "seed": brief.seed ^ (slots[0] - 1)}
-    return brief.model_copy(update=changes)
+    return brief.model_copy(update={"count": len(slots), "slots": slots, "rejected": rejected})
 
 
 # ---------------------------------------------------------------- asking

@@ -36,7 +36,8 @@ class Prompts:
     @property
     def overridden(self) -> tuple[str, ...]:
         """The templates that are not ours, such as `critic/user`."""
-        return tuple(name.removesuffix(".md") for name in self._own)
+        ours = _our_templates()
+        return tuple(name.removesuffix(".md") for name, source in self._own.items() if source != ours[name])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,9 +51,9 @@ class Prompts:
             told.update(f"{name}\0{source}\0".encode())
         return told.hexdigest()[:12]
 
-    def write(self, directory: Path, *, only_own: bool = False) -> None:
-        """The templates in effect as files, or those that are not ours; the directory is made if need be."""
-        for name, source in (self._own if only_own else _our_templates() | self._own).items():
+    def write(self, directory: Path) -> None:
+        """The templates in effect as files; the directory is made if need be."""
+        for name, source in (_our_templates() | self._own).items():
             file = directory / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(source, encoding="utf-8")

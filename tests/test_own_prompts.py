@@ -43,8 +43,8 @@ def test_the_version_is_that_of_the_words_and_not_of_the_files(tmp_path: Path) -
     ours.write(copied)
     assert Prompts(copied).version == ours.version
     assert Prompts(write(changed, critic__system="You are terse.")).version != ours.version
-    Prompts(changed).write(tmp_path / "kept", only_own=True)
-    assert [file.name for file in (tmp_path / "kept").rglob("*.md")] == ["system.md"]
+    Prompts(changed).write(tmp_path / "kept")
+    assert Prompts(tmp_path / "kept").overridden == ("critic/system",)
     assert Prompts(tmp_path / "kept").version == Prompts(changed).version
 
 

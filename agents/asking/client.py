@@ -27,7 +27,7 @@ from marlsmith.agents.asking.question import (
 )
 from marlsmith.agents.asking.reading import Fault, complete, read, without_reasoning
 from marlsmith.prompts import Prompts
-from marlsmith.schemas import BudgetError, EndpointError, printable
+from marlsmith.schemas import Interrupted, PausingError, printable
 
 LEAST_ROOM = 8192
 """Tokens for an answer that was cut short; a model that thinks needs as many."""
@@ -171,7 +171,9 @@ class Client:
             return recalled
         try:
             return self._wire.send(question)
-        except (AnswerError, EndpointError, BudgetError) as error:
+        except Interrupted:  # no answer, but no fact about who was asked either
+            raise
+        except (AnswerError, PausingError) as error:
             self._accounts.unanswered(question, self._wire.asked, error)
             raise
 

@@ -43,7 +43,8 @@ class OfflineGenerator:
 
     def propose(self, brief: ProposalBrief) -> list[Proposal]:
         """Proposals that differ; raises UserError where the task card gives nothing to design with."""
-        rng = random.Random(brief.seed)
+        first = brief.slots[0] if brief.slots else 1
+        rng = random.Random(brief.seed ^ (first - 1))  # further slots of a round are drawn anew
         seen = {*brief.tried, *(canonical(elite.candidate.signal) for elite in brief.elites)}
         wanted = len(brief.rejected) if brief.rejected else brief.count
         rules = rng.sample(possible := rules_for(_draft(brief)), len(possible))

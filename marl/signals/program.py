@@ -155,8 +155,8 @@ class _Module:
             raise SignalError(f"fails when loaded: {type(error).__name__}: {error}", "dynamic") from error
         if min(seconds) > MOST_LOAD_SECONDS:
             raise SignalError(
-                f"what stands at module level takes {min(seconds) * 1e3:.0f} ms, and it is done anew for each call: "
-                f"write it as literals, in at most {MOST_LOAD_SECONDS * 1e3:.0f} ms, or compute it in the function",
+                f"what stands at module level takes more than {MOST_LOAD_SECONDS * 1e3:.0f} ms, and it is done anew "
+                "for each call: write it as literals, or compute it in the function",
                 "dynamic",
             )
 

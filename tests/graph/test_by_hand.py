@@ -21,6 +21,7 @@ from marlsmith.graph.run import Paused, Stop, resume, start
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.trace import Event
 from marlsmith.marl.executor import Executor
+from marlsmith.prompts import Prompts
 from marlsmith.schemas import PausingError, UserError, canonical
 
 
@@ -193,7 +194,8 @@ def test_a_run_keeps_the_templates_that_it_began_with(tmp_path, own):
     kept = RunDirectory.open(run).settings.roles
     assert kept.prompts == "prompts"
     assert kept.prompts_version
-    assert [file.name for file in (run / "prompts").rglob("*.md")] == ["system.md"]
+    kept_files = {file.relative_to(run / "prompts").as_posix() for file in (run / "prompts").rglob("*.md")}
+    assert kept_files == {f"{name}.md" for name in Prompts().names}
     (own / "validator" / "system.md").write_text("Say no.")  # of no consequence any more
     run.rename(tmp_path / "moved")
     with driver(tmp_path / "moved", reply):
