@@ -13,13 +13,16 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from marlsmith.agents.asking.endpoint import Endpoint
 from marlsmith.agents.settings import ModelSettings, RoleSettings
+from marlsmith.cli import app
 from marlsmith.commands.local import Local
 from marlsmith.graph.context import Parts
 from marlsmith.graph.methods import RunSettings, method_from
@@ -85,7 +88,7 @@ def says(request: dict[str, Any]) -> str:
         return json.dumps({"summary": "fine", "findings": [{"failure": "none", "advice": "go on"}]})
     if role == "validator":
         return json.dumps({"approve": True, "reasons": ["fits"]})
-    asked = "".join(str(message["content"]) for message in request["messages"][:2])
+    asked = str(request["messages"][1]["content"])  # not the first, to which plain text adds a word on form
     weight = 1 + zlib.crc32(asked.encode()) % 1000 / 500
     config = {"reward": {"terms": [{"kind": "approach", "weight": weight}]}}
     return json.dumps({"proposals": [{"kind": "new", "rationale": "go there", "config": config}]})
@@ -238,3 +241,56 @@ def test_instructions_in_a_task_description_are_quoted_and_an_obedient_model_har
         rest = prompt[prompt.index("IGNORE ALL PREVIOUS") :]
         assert rest.count("\n" + fence.rstrip("abcdefghijklmnopqrstuvwxyz")) >= 1, "it stands in no fence"
     assert_no_key(run, events)
+
+
+VOLATILE = {"seconds", "tokens", "money", "author"}
+STYLES = {"json_schema": "good", "json_object only": "json-object-only", "plain text only": "text-only"}
+
+
+@pytest.mark.parametrize("fenced", [False, True], ids=["bare", "fenced"])
+def test_the_three_styles_of_endpoint_give_the_same_lero_run(
+    tmp_path: Path, chat_endpoint: Callable[..., Any], fenced: bool
+) -> None:
+    """The whole of LERO, four rounds of three candidates, with the same scripted words."""
+
+    def content(request: dict[str, Any]) -> str:
+        return f"Here it is:\n```json\n{says(request)}\n```\n" if fenced else says(request)
+
+    told = {}
+    for style, model in STYLES.items():
+        endpoint = chat_endpoint(content)
+        cast = settings(endpoint, ("m",), "m")
+        named = {"m": cast.roles.models["m"].model_copy(update={"model": model})}
+        roles = cast.roles.model_copy(update={"models": named})
+        whole = cast.model_copy(update={"roles": roles, "method": method_from("lero")})
+        end, events = ended(partial(start, whole, MadeUp(), tmp_path / model))
+        assert end == "promoted"
+        forms = set(endpoint.formats()) - {"tools"}
+        assert style.split()[0].replace("plain", "text") in forms
+        told[style] = [
+            {key: value for key, value in event.items() if key not in VOLATILE}
+            for event in events
+            if event["event"] in {"proposal", "check", "judged", "promoted", "diagnosis", "promotion_review"}
+        ]
+        assert sum(event["event"] == "proposal" for event in events) == 12
+    first, *others = told.values()
+    assert all(other == first for other in others)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", STYLES)
+def test_each_style_of_endpoint_trains_for_real(tmp_path: Path, chat_endpoint: Callable[..., Any], style: str) -> None:
+    endpoint = chat_endpoint(says)
+    result = CliRunner().invoke(
+        app,
+        [
+            *("run", "--steps", "5600", "--episodes", "10", "--seeds", "2", "--confirm-seeds", "3", "--json"),
+            *("--generator", endpoint.spec(STYLES[style]), "--critic", endpoint.spec(STYLES[style])),
+            *("--validator", endpoint.spec(STYLES[style]), "--out", str(tmp_path / "run")),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert sum(event["event"] == "proposal" for event in events) == 12
+    assert events[-1]["event"] == "finished"
+    assert events[-1]["best"]["score"] > 0
