@@ -297,6 +297,7 @@ def roles(
 
 @app.command()
 def prompts(
+    context: typer.Context,
     role: Annotated[
         str | None, typer.Argument(metavar="[ROLE]", help="generator, critic or validator; else all.")
     ] = None,
@@ -323,10 +324,14 @@ def prompts(
         from marlsmith.commands.prompts import copy_templates, show_prompts, show_sent
         from marlsmith.commands.roles import Choice
         from marlsmith.commands.run import RunOptions
+        from marlsmith.schemas import UserError
 
         if run is not None:
+            _require_alone(context, "--run", {"role", "run", "place", "as_json"})
             show_sent(role, run, place, as_json=as_json)
             return
+        if place is not None:
+            raise UserError("--place is one in a run: say which with --run RUN, or leave it out")
         branch = BranchOptions(
             task=task, task_options=task_option or (), algorithm="mappo", train_options=(), device="cpu",
             steps=30_000, episodes=50, evaluation_seed=0, branch_seconds=600, unsafe_jail=False,

@@ -6,22 +6,37 @@ The file is read strictly, and nothing in it is code. A key never stands in it: 
 from __future__ import annotations
 
 import re
+import stat
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from marlsmith.agents.asking.address import checked_address, hosted_or_stand_in, looks_like_a_key, parse_model, written
-from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE, Budget, Limits, ModelSettings, RoleSettings
+from marlsmith.agents.settings import (
+    MANUAL,
+    NOBODY,
+    OFFLINE,
+    Budget,
+    Limits,
+    ManualSeconds,
+    ModelSettings,
+    Price,
+    RoleSettings,
+)
 from marlsmith.schemas import Record, UserError, printable
 
 FILE = "marlsmith.toml"
 NO_LIMIT = "none"
 RESERVED = (OFFLINE, MANUAL, NOBODY)
+TABLES = {"models": "[models.NAME]", "roles": "[roles]", "budget": "[budget]"}
+LARGEST = 1_000_000
+"""Bytes of a file: what is more was not meant."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 R = TypeVar("R", bound=Record)
@@ -46,7 +61,7 @@ class RolesTable(Record):
     generator: str | list[str] | None = None
     critic: str | None = None
     validator: str | None = None
-    manual_seconds: float | None = Field(None, gt=0)
+    manual_seconds: ManualSeconds | None = None
     prompts: str | None = None
 
 
@@ -63,7 +78,7 @@ class Config:
 def role_settings(choice: Choice) -> RoleSettings:
     """What the command line says goes before what the file says. Raises UserError with file, place and remedy."""
     if choice.no_validator and choice.validator not in (None, NOBODY):
-        raise UserError(f"--no-validator and --validator {choice.validator} contradict each other: leave one out")
+        raise UserError("--no-validator and --validator contradict each other: leave one out")
     config = find_config(choice.config)
     cast = _Casting(config)
     table = config.roles
@@ -125,9 +140,9 @@ class _Casting:
                 f"{where} = {printable(name, 80)!r} is none of its models ({listed or 'it lists none'}): "
                 "write one of them, offline, manual, or MODEL@BASE_URL"
             )
-        if meant := get_close_matches(name.lower(), (OFFLINE, MANUAL), 1, 0.8):
+        if meant := _meant(name, (OFFLINE, MANUAL), 0.8) or _meant(name, self._config.models):
             raise UserError(
-                f"{where} {printable(name, 80)} is no role: did you mean {meant[0]}? "
+                f"{where} {printable(name, 80)} is not known: did you mean {meant}? "
                 "A model of that name is written MODEL@BASE_URL; OPENAI_API_KEY alone does not make it one"
             )
         try:
@@ -140,6 +155,12 @@ class _Casting:
         label = label or (model.model if model.model not in (*taken, *RESERVED) else written(model))
         self.models[label] = model
         return label
+
+
+def _meant(said: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    by_letters = {name.lower(): name for name in known}
+    near = get_close_matches(said.lower(), by_letters, 1, likeness)
+    return by_letters[near[0]] if near else None
 
 
 def _generators(cast: _Casting, choice: Choice, config: Config) -> tuple[str, ...]:
@@ -200,16 +221,18 @@ def _amount(pair: str, said: str, *, whole: bool) -> float | int | None:
 
 def read_config(file: Path) -> Config:
     """Raises UserError with file, place and remedy."""
-    document = _document(file)
-    for place, text in _strings(document):
+    document, texts = _document(file)
+    for place, text in texts:
         if looks_like_a_key(text):
             raise UserError(
                 f"{file}: {place} seems to hold a key itself: take it out, set an environment variable to it "
                 'and write the name of that variable, as in key = "GROQ_API_KEY"'
             )
     for name, table in document.items():
-        if name not in ("models", "roles", "budget"):
-            raise UserError(f"{file}: there is no {_place((name,))}: write [models.NAME], [roles] or [budget]")
+        if name not in TABLES:
+            near = _meant(name, TABLES)
+            remedy = f"did you mean {TABLES[near]}?" if near else "write [models.NAME], [roles] or [budget]"
+            raise UserError(f"{file}: there is no {_place((name,))}: {remedy}")
         if not isinstance(table, dict):
             raise UserError(f"{file}: {name} is a value and must be a table: write it as [{name}]")
     return Config(
@@ -220,15 +243,33 @@ def read_config(file: Path) -> Config:
     )
 
 
-def _document(file: Path) -> dict[str, Any]:
+def _document(file: Path) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """And all texts in it, with their places."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(_content(file).decode("utf-8"))
+        return document, list(_strings(document))
     except UnicodeDecodeError:
         raise UserError(f"{file} is not UTF-8: save it as that") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{file} is not TOML ({error}): texts want quotes, tables [brackets]") from None
+    except ValueError:  # of int(), which says no place
+        raise UserError(f"{file} holds a number of too many digits: shorten it") from None
+    except RecursionError:
+        raise UserError(f"{file} nests too deep: its tables are [models.NAME], [roles] and [budget]") from None
     except OSError as error:
         raise UserError(f"{file} cannot be read ({(error.strerror or 'fault').lower()}): check --config") from None
+
+
+def _content(file: Path) -> bytes:
+    """Of a plain file only: a pipe may never begin, and a device never end."""
+    mode = file.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UserError(f"{file} is no plain file: name one with --config")
+    with file.open("rb") as opened:
+        content = opened.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise UserError(f"{file} is larger than {LARGEST:,} bytes: check --config")
+    return content
 
 
 def _strings(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
@@ -297,17 +338,41 @@ def _record(file: Path, path: tuple[str, ...], record: type[R], table: Mapping[s
     try:
         return record.model_validate(dict(table), strict=True)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
+        faults = error.errors(include_url=False)
+    # What is misspelt goes first: for want of it, another may be missing.
+    fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     own = tuple("key" if part == "key_variable" else str(part) for part in fault["loc"])
+    if record is RolesTable:
+        own = own[:1]  # behind it stands which form of the two was tried
     place = _place((*path, *own))
     if fault["type"] == "extra_forbidden":
-        known = ["key" if name == "key_variable" else name for name in record.model_fields]
+        fields = Price.model_fields if own[:-1] == ("price",) else record.model_fields
+        known = ["key" if name == "key_variable" else name for name in fields]
         near = get_close_matches(own[-1], known, 1)
         raise UserError(f"{file}: there is no {place}: " + (f"did you mean {near[0]}?" if near else _one_of(known)))
     if fault["type"] == "missing":
         raise UserError(f"{file}: {_place((*path, *own[:-1]))} needs {own[-1]}: write {own[-1]} = ...")
-    said = printable(repr(fault["input"]), 60)
-    raise UserError(f"{file}: {place} is {said}: {fault['msg'][:1].lower()}{fault['msg'][1:]}")
+    if fault["type"] == "value_error":  # our own words, which say what matters of a value that may hold anything
+        raise UserError(f"{file}: {place}: {fault['ctx']['error']}")
+    given = table[own[0]] if record is RolesTable else fault["input"]
+    raise UserError(f"{file}: {place} is {_shown(given)}: {_why(own[0], given, fault)}")
+
+
+def _why(name: str, given: object, fault: ErrorDetails) -> str:
+    if name == "generator":
+        return "write a name or a list of names"
+    if fault["type"] == "string_type" and isinstance(given, list):
+        return "only the generator may be a list, write one name" if name in Budget.model_fields else "write one text"
+    if fault["type"] in ("model_type", "dict_type"):
+        return f"write a table, as in {'{ input = 1, output = 2 }' if name == 'price' else '{ NAME = 1 }'}"
+    return fault["msg"][:1].lower() + fault["msg"][1:]
+
+
+def _shown(value: object) -> str:
+    try:
+        return printable(repr(value), 60)
+    except ValueError:  # a hexadecimal number may have more digits than can be written
+        return "a number of too many digits"
 
 
 def _one_of(names: Sequence[str]) -> str:
@@ -327,5 +392,7 @@ def _beside(config: Config, path: str) -> Path:
 def _directory(path: Path) -> Path:
     """From any directory, for a resume may be called from another one."""
     if not path.is_dir():
-        raise UserError(f"{path} is no directory: --prompts and roles.prompts name one with templates")
+        raise UserError(
+            f"{printable(str(path), 200)} is no directory: --prompts and roles.prompts name one with templates"
+        )
     return path.absolute()

@@ -26,7 +26,7 @@ class ModelCritic:
         """A diagnosis in which every claim cites evidence that stands in the brief.
 
         Ungrounded citations are sent back once, then dropped. Raises AnswerError where the model gives no
-        usable diagnosis (the caller notes it and goes on) and EndpointError where no answer can be had.
+        usable diagnosis (the caller notes it and goes on) and PausingError where no answer can be had.
         """
         evidence = brief.evidence
         answer = self._client.ask(

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from marlsmith.agents.asking.client import Client
-from marlsmith.agents.asking.question import AnswerError, TextForm
-from marlsmith.agents.generating.drafts import Answer, modules, usable
+from marlsmith.agents.asking.question import TextForm
 from marlsmith.agents.generating.plan import Commission, plan
+from marlsmith.agents.generating.sketches import Answer, modules, usable
 from marlsmith.agents.generating.tools import Tryout
 from marlsmith.agents.generating.vocabulary import vocabulary, wanted
-from marlsmith.agents.roles import Workbench
+from marlsmith.agents.roles import Unfinished, Workbench
 from marlsmith.prompts import Prompts
-from marlsmith.schemas import Proposal, ProposalBrief, canonical, printable
+from marlsmith.schemas import (
+    AnswerError,
+    Interrupted,
+    PausingError,
+    Proposal,
+    ProposalBrief,
+    canonical,
+    printable,
+)
 
 RATIONALE_LENGTH = 600
 PARALLEL = 4
@@ -35,30 +44,47 @@ class ModelGenerator:
         self._parallel = parallel
 
     def propose(self, brief: ProposalBrief) -> list[Proposal]:
-        """What is usable of the model's answers, in the order of their slots: one for each, or none.
+        """What is usable of the model's answers, in the order of their slots, which each of them names.
 
         Raises AnswerError where no slot gave anything usable (the caller notes it and goes on), and PausingError
-        where one slot met it: after the others under way have ended, so that what they cost is on record.
+        where one could not be asked: after the others under way have ended, with what they gave as Unfinished.
         """
         commissions = plan(brief)
+        halts: list[Exception] = []
         with ThreadPoolExecutor(max_workers=max(1, min(len(commissions), self._parallel))) as pool:
-            asked = [pool.submit(self._one, brief, commission) for commission in commissions]
-            _stop_at_the_first_halt(pool, asked)
+            asked = [pool.submit(self._tried, brief, commission, halts) for commission in commissions]
         made: list[Proposal] = []
-        faults: list[str] = []
+        faults: dict[str, list[int]] = {}
+        pauses: list[PausingError] = []
         for commission, future in zip(commissions, asked, strict=True):
             try:
                 made.append(future.result())
             except AnswerError as error:
-                faults.append(f"slot {commission.slot}: {error}")
+                reason = str(error).removeprefix(f"{self.name} as generator: ")  # who it is, the caller says
+                faults.setdefault(reason, []).append(commission.slot)
+            except Interrupted:
+                raise
+            except PausingError as error:
+                pauses.append(error)
+        if pauses:
+            raise Unfinished(made, pauses[0]) if made else pauses[0]
         if not made:
-            raise AnswerError(f"{self.name} as generator: no usable proposal: {'; '.join(faults)}")
+            raise AnswerError(_told_once(faults))
         return made
 
-    def _one(self, brief: ProposalBrief, commission: Commission) -> Proposal:
-        place = f"s{brief.stage}r{brief.round}a{brief.attempt}/{commission.slot}"
+    def _tried(self, brief: ProposalBrief, commission: Commission, halts: list[Exception]) -> Proposal:
+        try:
+            return self._one(brief, commission, _gate(halts))
+        except AnswerError:
+            raise
+        except Exception as error:
+            halts.append(error)
+            raise
+
+    def _one(self, brief: ProposalBrief, commission: Commission, gate: Callable[[], None]) -> Proposal:
+        place = place_of(brief.stage, brief.round, brief.attempt, commission.slot)
         system, user = told(brief, commission, self._prompts, tools=self._workbench is not None)
-        answer = self._client.ask(
+        answer = self._client.behind(gate).ask(
             "generator",
             place,
             system,
@@ -69,7 +95,7 @@ class ModelGenerator:
             tools=Tryout(self._workbench, brief, self.name, place) if self._workbench else None,
         )
         try:
-            draft, signal = usable(answer, brief, commission.slot)
+            sketch, signal = usable(answer, brief, commission.slot)
         except ValueError as error:
             self._client.discard(place)
             raise AnswerError(str(error)) from None
@@ -78,10 +104,15 @@ class ModelGenerator:
             signal=signal,
             kind=commission.kind,
             parents=commission.parents,
-            rationale=printable(draft.rationale, RATIONALE_LENGTH) or "(none given)",
+            rationale=printable(sketch.rationale, RATIONALE_LENGTH) or "(none given)",
+            slot=commission.slot,
             tokens=spent.usage.tokens,
             money=spent.money,
         )
+
+
+def place_of(stage: int, round: int, attempt: int, slot: int) -> str:
+    return f"s{stage}r{round}a{attempt}/{slot}"
 
 
 def told(brief: ProposalBrief, commission: Commission, prompts: Prompts, *, tools: bool = False) -> tuple[str, str]:
@@ -97,6 +128,16 @@ def told(brief: ProposalBrief, commission: Commission, prompts: Prompts, *, tool
     return system, prompts.render("generator/user", brief=brief, commission=commission)
 
 
+def _told_once(faults: Mapping[str, Sequence[int]]) -> str:
+    """The slots of each fault; without them where all have the same."""
+    if len(faults) == 1:
+        return next(iter(faults))
+    named = {
+        fault: f"slot{'s' if len(slots) > 1 else ''} {', '.join(map(str, slots))}" for fault, slots in faults.items()
+    }
+    return "; ".join(f"in {slots} {fault}" for fault, slots in named.items())
+
+
 def _complaints(answer: Answer, brief: ProposalBrief, slot: int) -> list[str]:
     try:
         _, signal = usable(answer, brief, slot)
@@ -107,12 +148,15 @@ def _complaints(answer: Answer, brief: ProposalBrief, slot: int) -> list[str]:
     return []
 
 
-def _stop_at_the_first_halt(pool: ThreadPoolExecutor, asked: list[Future[Proposal]]) -> None:
-    """Where one question ends in more than an unusable answer, those that wait are not put any more."""
-    for future in as_completed(asked):
-        if future.cancelled():
-            continue
-        error = future.exception()
-        if error is not None and not isinstance(error, AnswerError):
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise error
+def _gate(halts: Sequence[Exception]) -> Callable[[], None]:
+    """Of one slot: where another one has met more than an unusable answer, it does not begin to ask. If it has begun,
+    it goes on, for what it has is paid for."""
+    begun = False
+
+    def passed() -> None:
+        nonlocal begun
+        if halts and not begun:
+            raise halts[0]
+        begun = True
+
+    return passed

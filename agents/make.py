@@ -31,7 +31,7 @@ class Cast:
     endpoints: tuple[Endpoint, ...]
     accounts: Accounts
     interrupt: Callable[[], None]
-    """Ends all waits for a person."""
+    """Ends all waits for a person or a model, and lets nothing more be asked: whoever would raises Interrupted."""
 
 
 def make_roles(
@@ -47,16 +47,17 @@ def make_roles(
     """
     from marlsmith.agents.offline import OfflineCritic, OfflineGenerator, OfflineValidator
 
+    interrupted = threading.Event()
     accounts = Accounts(
         log,
         settings.budget,
         keys=[Key(model.key_variable) for model in settings.models.values()],
         replay=Path(settings.replay) if settings.replay else None,
+        interrupted=interrupted,
     )
     endpoints = {name: Endpoint(model, accounts) for name, model in settings.models.items() if name in settings.players}
     prompts = prompts_of(settings, log.parent if log else None)
-    interrupted = threading.Event()
-    clients = {name: _called(name, Client(endpoint, accounts, prompts)) for name, endpoint in endpoints.items()}
+    clients = {name: Client(endpoint, accounts, prompts, name=name) for name, endpoint in endpoints.items()}
     if MANUAL in settings.players:
         run = log.parent if log else Path(os.devnull)  # for a look at the endpoints: nobody is asked
         person = Person(run, accounts, prompts, seconds=settings.manual_seconds, interrupted=interrupted, tell=tell)
@@ -85,9 +86,3 @@ def make_roles(
         validator=validator(settings.validator),
     )
     return Cast(roles, tuple(endpoints.values()), accounts, interrupted.set)
-
-
-def _called(name: str, client: Client) -> Client:
-    """By the name in the settings: two of them may be the same model, asked in different ways."""
-    client.name = name
-    return client

@@ -7,13 +7,14 @@ from typing import Any
 
 from marlsmith.agents.asking.accounts import Accounts
 from marlsmith.agents.asking.client import Client
-from marlsmith.agents.asking.question import AnswerError, Question, Reply
+from marlsmith.agents.asking.question import Question, Reply
 from marlsmith.agents.critic import ModelCritic
 from marlsmith.agents.generator import ModelGenerator
-from marlsmith.agents.roles import Roles, ToolUse
+from marlsmith.agents.roles import Roles
 from marlsmith.agents.validator import ModelValidator
 from marlsmith.prompts import Prompts
 from marlsmith.schemas import (
+    AnswerError,
     Candidate,
     Citation,
     Code,
@@ -36,6 +37,7 @@ from marlsmith.schemas import (
     StateField,
     TaskCard,
     TermStatistics,
+    ToolUse,
     Verdict,
 )
 

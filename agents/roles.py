@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from marlsmith.schemas import (
     Diagnosis,
     DiagnosisBrief,
+    PausingError,
     PromotionBrief,
     Proposal,
     ProposalBrief,
     Review,
     ReviewBrief,
     Signal,
+    ToolUse,
 )
 
 
-@dataclass(frozen=True)
-class ToolUse:
-    """That a role has tried something, for the trace."""
+class Unfinished(PausingError):
+    """A generator could not be asked for all its slots; what it made of the others by then is not lost."""
 
-    role: str
-    author: str
-    place: str
-    number: int
-    """Of this place's uses, from 1."""
-    tool: str
-    result: str
-    took: float
-    """Seconds."""
+    def __init__(self, made: Sequence[Proposal], cause: PausingError) -> None:
+        super().__init__(str(cause))
+        self.made, self.cause = tuple(made), cause
 
 
 class Workbench(Protocol):
@@ -52,17 +48,25 @@ class Generator(Protocol):
     name: str
 
     def propose(self, brief: ProposalBrief) -> list[Proposal]:
-        """`brief.count` proposals; the caller drops what goes beyond. Raises EndpointError where none can be had."""
+        """`brief.count` proposals; the caller drops what goes beyond, and does with fewer.
+
+        Raises AnswerError where no answer is usable, and PausingError where none can be had: as Unfinished
+        where some were.
+        """
         ...
 
 
 class Critic(Protocol):
     name: str
 
-    def diagnose(self, brief: DiagnosisBrief) -> Diagnosis: ...
+    def diagnose(self, brief: DiagnosisBrief) -> Diagnosis:
+        """Raises AnswerError where no answer is usable, and PausingError where none can be had."""
+        ...
 
 
 class Validator(Protocol):
+    """Both calls raise as a critic's does."""
+
     name: str
 
     def review(self, brief: ReviewBrief) -> Review:

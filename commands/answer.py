@@ -8,6 +8,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from marlsmith.agents.asking import manual
@@ -19,7 +21,7 @@ LINE = "<!-- Your answer goes above this line. Below it stands the question, whi
 
 
 def list_requests(run: Path, name: str | None, *, as_json: bool) -> None:
-    """All that are open, in a line each; or one, as it is to be read."""
+    """All that are open; or one, as it is to be read."""
     if name is not None:
         request = _request(run, name)
         print(_text(request / ("request.json" if as_json else "request.md")), end="")
@@ -27,13 +29,40 @@ def list_requests(run: Path, name: str | None, *, as_json: bool) -> None:
     requests = manual.open_requests(RunDirectory.open(run).path)
     if not requests and not as_json:
         print("nothing is asked of a person")
-    for request in requests:
-        told = json.loads(_text(request / "request.json"))
-        if as_json:
-            print(json.dumps({**told, "directory": str(request)}, ensure_ascii=False))
-        else:
-            said = (told.get(key) for key in ("role", "place", "deadline"))
-            print(printable("  ".join([request.name, *map(str, said)]), 200))
+    told = {request: json.loads(_text(request / "request.json")) for request in requests}
+    if as_json:
+        for request, said in told.items():
+            print(json.dumps({**said, "directory": str(request)}, ensure_ascii=False))
+    elif told:
+        _table(run, told)
+
+
+def _table(run: Path, told: Mapping[Path, Mapping[str, object]]) -> None:
+    rows = [["REQUEST", "ROLE", "PLACE", "ANSWER BY"]]
+    for request, said in told.items():
+        names = (printable(str(word), 80) for word in (request.name, said.get("role"), said.get("place")))
+        rows.append([*names, _until(str(said.get("deadline")))])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row, fault in zip(rows, [None, *(said.get("fault") for said in told.values())], strict=True):
+        print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+        if fault:
+            print(f"    asked once more, for the answer was of no use: {printable(str(fault), 200)}")
+    print(f"`marlsmith answer {run} REQUEST` prints a question, `marlsmith answer {run} REQUEST --editor` answers it")
+
+
+def _until(deadline: str) -> str:
+    """In the reader's own time."""
+    try:
+        end, now = datetime.fromisoformat(deadline).astimezone(), datetime.now().astimezone()
+    except (ValueError, OverflowError):
+        return printable(deadline, 40)
+    clock = f"{end:%H:%M}" if end.date() == now.date() else f"{end:%Y-%m-%d %H:%M}"
+    minutes = (end - now).total_seconds() / 60
+    if minutes < 0:
+        return f"{clock} is past: resume the run once it is answered"
+    if minutes < 1:
+        return f"{clock} (less than a minute left)"
+    return f"{clock} ({minutes:.0f} min left)" if minutes < 120 else f"{clock} ({minutes / 60:.0f} h left)"
 
 
 def answer_request(run: Path, name: str | None, file: Path | None) -> None:

@@ -64,7 +64,7 @@ def _findings(
             failures = executor.check(parse_signal(file, contents[file]), task, scope)
         except SignalError as error:
             return error.stage, [printable(problem, LONGEST_PROBLEM) for problem in error.problems]
-        return (failures[0].stage if failures else None), [failure.message for failure in failures]
+        return (failures[0].stage if failures else None), [failure.told for failure in failures]
 
     with ThreadPoolExecutor(executor.workers) as pool:
         try:

@@ -168,7 +168,7 @@ def _trial(settings: RunSettings) -> Trial:
     finally:
         executor.close()
     if outcome.error is not None:
-        raise UserError(f"the trial training failed ({outcome.error.stage}): {outcome.error.message}")
+        raise UserError(f"the trial training failed ({outcome.error.stage}): {outcome.error.told}")
     trained = outcome.steps * len(outcome.seeds) / outcome.steps_per_second
     return Trial(outcome.steps_per_second, max(0.0, outcome.seconds - trained))
 

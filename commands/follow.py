@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from marlsmith.agents.asking import book
+from marlsmith.agents.settings import ModelSettings
 from marlsmith.commands.exits import KILLED, PAUSED, WAITING, Halted, close_stdout
 from marlsmith.graph.display import make_trace
 from marlsmith.graph.run import Paused, Stop, WaitingForApproval
+from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.trace import Event
-from marlsmith.schemas import PausingError
+from marlsmith.schemas import EndpointError, PausingError, printable
 
 
 def follow(
@@ -25,7 +28,8 @@ def follow(
         try:
             trace.recall(past)
             for event in events(stop):
-                trace.tell(event)
+                if as_json or event["event"] != "paused":  # people are told below, and what to type
+                    trace.tell(event)
         except Paused as reason:
             halt = Halted(str(reason), PAUSED)
         except WaitingForApproval as question:
@@ -34,10 +38,41 @@ def follow(
             close_stdout()
             halt = Halted(f"nobody reads the output any more; go on with `marlsmith resume {run}`", PAUSED)
         except PausingError as error:
-            halt = Halted(f"{error}; the run is paused, go on with `marlsmith resume {run}`", PAUSED)
+            halt = Halted(f"{error}; the run is paused, go on with `marlsmith resume {run}`{_cure(run, error)}", PAUSED)
         else:
             return
     raise halt  # out here, where the live view has gone
+
+
+def _cure(run: Path, error: PausingError) -> str:
+    """A name that is wrong stays wrong however often the run is resumed: said of models that never answered."""
+    if not isinstance(error, EndpointError) or not (run / "run.toml").exists():
+        return ""
+    roles = RunDirectory.open(run).settings.roles
+    answered = (line for line in book.read(run / book.FILE) if book.answer_of(line) and book.usage_of(line))
+    known = [ModelSettings.model_validate_json(line["asked"]) for line in answered]
+    names = [name for name in roles.players if name in roles.models and roles.models[name] not in known]
+    if not names:
+        return ""
+    return (
+        "; where a model's name or address is wrong, first correct `model` or `base_url` "
+        f"of {' and '.join(names)} in {run / 'run.toml'}"
+    )
+
+
+def as_replayed(events: Iterator[Event], source: str | None, path: Path) -> Iterator[Event]:
+    """Of a run that may be a replay of `source`: where it pauses, its source did, and only there can that be mended."""
+    try:
+        yield from events
+    except PausingError as error:
+        if source is None:
+            raise
+        reason = str(error).partition(": ")[0]
+        raise Halted(
+            f"the record of {source} ends here, where that run paused ({printable(reason, 300)}): "
+            f"`marlsmith resume {source}` to its end, then `marlsmith resume {path}`",
+            PAUSED,
+        ) from None
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
+from marlsmith.agents.asking import book
 from marlsmith.agents.make import make_roles
 from marlsmith.graph.context import Parts
 from marlsmith.graph.methods import RunSettings
@@ -33,13 +35,14 @@ class Local:
 
         settings = directory.settings
         workbench = ExecutorWorkbench(executor, settings)
-        cast = make_roles(settings.roles, directory.path / "llm.jsonl", tell=_tell, workbench=workbench)
+        cast = make_roles(settings.roles, directory.path / book.FILE, tell=_tell, workbench=workbench)
         return Parts(
             card=make_task(settings.task).card,
             roles=cast.roles,
             executor=executor,
             signal_to_code=to_code,
             spent=cast.accounts.spent,
+            spent_at=partial(cast.accounts.spent, "generator"),
             interrupt=cast.interrupt,
             heard=workbench.heard,
         )

@@ -11,7 +11,7 @@ from marlsmith.marl.config import EvaluationConfig, TrainConfig
 from marlsmith.marl.devices import checked_device
 from marlsmith.marl.presets import parse_settings, train_config
 from marlsmith.marl.tasks import make_task
-from marlsmith.schemas import Scope, UserError
+from marlsmith.schemas import Scope, UserError, printable
 
 
 @dataclass(frozen=True)
@@ -47,5 +47,5 @@ class BranchOptions:
 
 def known_scope(scope: str) -> Scope:
     if scope not in {"own", "team"}:
-        raise UserError(f"there is no scope {scope!r}: say own or team")
+        raise UserError(f"--scope {printable(scope, 80)}: choose own or team")
     return scope  # type: ignore[return-value]

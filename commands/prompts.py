@@ -14,7 +14,7 @@ from typing import Any, get_args
 from marlsmith.agents import rehearsal
 from marlsmith.agents.asking import book
 from marlsmith.agents.asking.ledger import Spent
-from marlsmith.agents.asking.question import AnswerError, Message, Question, Role
+from marlsmith.agents.asking.question import Message, Question, Role
 from marlsmith.agents.offline import OfflineGenerator
 from marlsmith.agents.roles import Roles
 from marlsmith.agents.settings import MANUAL, RoleSettings
@@ -30,7 +30,7 @@ from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.state import Outcome, State, confirm_branch, control_branch, initial_state
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.marl.tasks import make_task
-from marlsmith.schemas import Candidate, Evaluation, UserError, Verdict, printable
+from marlsmith.schemas import AnswerError, Candidate, Evaluation, UserError, Verdict, printable
 
 ROLES: tuple[Role, ...] = get_args(Role)
 MADE_UP = "an example: what this candidate is and the numbers of its training are made up"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from marlsmith.commands.follow import follow
+from marlsmith.commands.follow import as_replayed, follow
 from marlsmith.commands.local import Local
 from marlsmith.commands.references import verify_external
 from marlsmith.commands.run import default_directory
@@ -54,7 +54,7 @@ def _events(source: RunDirectory, settings: RunSettings, path: Path, stop: Stop)
     events = start(settings, outfitter, path, stop=stop)
     while True:
         try:
-            yield from events
+            yield from as_replayed(events, settings.roles.replay, path)
         except WaitingForApproval:
             answer = next(answers, None)
             if answer is None:

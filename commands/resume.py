@@ -7,7 +7,7 @@ from pathlib import Path
 
 from marlsmith.agents.asking.prices import require_prices
 from marlsmith.agents.config import limited
-from marlsmith.commands.follow import follow
+from marlsmith.commands.follow import as_replayed, follow
 from marlsmith.commands.local import Local
 from marlsmith.graph.run import resume
 from marlsmith.graph.run_directory import RunDirectory
@@ -21,9 +21,14 @@ def go_on(
     if budget:
         _limit(directory, budget)
     past = list(directory.events())
+    source = directory.settings.roles.replay
     outfitter = Local(unsafe_jail)
     follow(
-        lambda stop: resume(path, outfitter, stop=stop, approve=answer), path, as_json=as_json, plain=plain, past=past
+        lambda stop: as_replayed(resume(path, outfitter, stop=stop, approve=answer), source, path),
+        path,
+        as_json=as_json,
+        plain=plain,
+        past=past,
     )
 
 

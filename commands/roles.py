@@ -14,12 +14,11 @@ from rich.text import Text
 from marlsmith.agents.asking.address import Key, address
 from marlsmith.agents.asking.endpoint import Ability, Endpoint
 from marlsmith.agents.asking.prices import known_price, require_prices
-from marlsmith.agents.asking.question import AnswerError
 from marlsmith.agents.config import Choice, role_settings
 from marlsmith.agents.make import make_roles
 from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE, Budget, ModelSettings, RoleSettings
 from marlsmith.graph.display import OutputConsole
-from marlsmith.schemas import PausingError, UserError, plain, printable
+from marlsmith.schemas import AnswerError, PausingError, UserError, plain, printable
 
 __all__ = ["Choice", "show_roles"]
 
@@ -202,7 +201,12 @@ def _settings(model: ModelSettings) -> str:
 def _budget(budget: Budget) -> str:
     said = []
     for place in Budget.model_fields:
-        limits = [f"{value:,g} {name}" for name, value in getattr(budget, place) if value is not None]
+        limits = [f"{_amount(value)} {name}" for name, value in getattr(budget, place) if value is not None]
         if limits:
             said.append(f"{place} {', '.join(limits)}")
     return "; ".join(said) or "no limits"
+
+
+def _amount(value: float) -> str:
+    """Calls and tokens are counted, money is not."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,g}"

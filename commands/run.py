@@ -69,8 +69,9 @@ def run_settings(options: RunOptions) -> RunSettings:
             unsafe_jail=branch.unsafe_jail,
         )
     except ValidationError as error:
-        fault = error.errors()[0]
-        raise UserError(f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}") from None
+        fault = error.errors(include_url=False)[0]
+        option = ".".join(map(str, fault["loc"])).replace("_", "-")
+        raise UserError(f"--{option} {fault['input']}: {fault['msg'][:1].lower()}{fault['msg'][1:]}") from None
 
 
 def _method(options: RunOptions) -> Method:

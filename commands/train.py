@@ -74,14 +74,14 @@ def _train(
     try:
         require_jail(executor, config.device)
         if not signal.is_native and (problems := executor.check(signal, request.task, scope, rows=rows)):
-            raise UserError(f"{options.file} is refused ({problems[0].stage}): {problems[0].message}")
+            raise UserError(f"{options.file} is refused ({problems[0].stage}): {problems[0].told}")
         if by_environment(signal):
             warn(SLOW_REWARD)
         with _checkpoint_directory(options.out) as directory, progress_bar("training", config.steps, quiet) as move:
             progress = None if move is None else (lambda said: move(said.steps))
             evaluation = executor.train(request, signal, directory, progress)
             if evaluation.error is not None:
-                raise UserError(f"the training failed ({evaluation.error.stage}): {evaluation.error.message}")
+                raise UserError(f"the training failed ({evaluation.error.stage}): {evaluation.error.told}")
     finally:
         executor.close()
     return evaluation

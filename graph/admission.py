@@ -1,21 +1,28 @@
-"""Which candidates may be trained: rules, the executor's checks, twins, the validator. The cheapest comes first."""
+"""Which candidates may be trained: rules, the executor's checks, twins, the validator. The cheapest comes first.
+
+How a check ends may hang on how busy the machine is. So that a replay decides as the run that it repeats, what was
+refused there stays refused, in the same words. What was let pass there has no credit: it is checked anew.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from marlsmith.agents.asking.question import AnswerError
 from marlsmith.graph import judgement, twins
 from marlsmith.graph.briefs import review_brief, tried
 from marlsmith.graph.context import Context
 from marlsmith.graph.methods import reward_rows
+from marlsmith.graph.naming import batch_name
 from marlsmith.graph.state import State
-from marlsmith.graph.trace import Checked
-from marlsmith.schemas import Candidate, FailureStage, Review, ReviewBrief
+from marlsmith.graph.trace import Checked, Checks
+from marlsmith.schemas import AnswerError, Candidate, FailureStage, Review, ReviewBrief, printable
 
 Warn = Callable[[str], None]
 """Tells the trace of something that the run goes on in spite of."""
+TRIES = 3
+"""Of a check that refuses what was let pass before."""
+LONGEST_PROBLEM = 400
 
 
 def check_all(ids: Sequence[str], state: State, context: Context, warn: Warn) -> tuple[Checked, ...]:
@@ -32,21 +39,55 @@ def check_all(ids: Sequence[str], state: State, context: Context, warn: Warn) ->
     checks = {id: _checked(id, "rules", found) for id, found in problems.items() if found}
 
     sound = [candidate for candidate in candidates if candidate.id not in checks]
-    task, rows = context.settings.task, reward_rows(context.settings.train, method.search_seeds)
+    before = _before(state, context)
     with ThreadPoolExecutor(max_workers=max(1, executor.workers)) as pool:
-        failures = list(pool.map(lambda c: executor.check(c.signal, task, method.scope, rows=rows), sound))
-        probed = list(pool.map(lambda c, failed: None if failed else twins.values(c, context), sound, failures))
+        refusals = list(pool.map(lambda c: _refusal(c, before.get(c.id), context), sound))
+        probed = list(pool.map(lambda c, refused: None if refused else twins.values(c, context), sound, refusals))
     met, reviewed = twins.Twins(rivals, context), []
-    for candidate, failed, values in zip(sound, failures, probed, strict=True):
-        if failed:
-            found = [failure.message for failure in failed]
-            checks[candidate.id] = _checked(candidate.id, "executor", found, failed[0].stage)
-        elif found := met.meet(candidate, values):
+    for candidate, refusal, values in zip(sound, refusals, probed, strict=True):
+        if refusal:
+            checks[candidate.id] = refusal
+        elif found := _twins(met.meet(candidate, values), before.get(candidate.id)):
             checks[candidate.id] = _checked(candidate.id, "rules", found)
         else:
             reviewed.append(candidate)
     checks |= _reviews(reviewed, state, context, warn)
     return tuple(checks[id] for id in ids)
+
+
+def checks_name(stage: int, round: int, attempt: int) -> str:
+    return f"{batch_name(stage, round, attempt)}-checks"
+
+
+def _before(state: State, context: Context) -> dict[str, Checked]:
+    """What the run that this one repeats found in this pass, by candidate; nothing where this is no replay."""
+    source = context.directory.repeated
+    kept = source.kept(checks_name(state["stage"], state["round"], state["attempt"]), Checks) if source else None
+    return {check.candidate: check for check in kept.checks} if kept else {}
+
+
+def _refusal(candidate: Candidate, before: Checked | None, context: Context) -> Checked | None:
+    """The executor's. One that it did not make before counts only if it makes it time and again."""
+    if before is not None and (words := _words(before, "executor")):
+        return _checked(candidate.id, "executor", words, before.stage)
+    settings = context.settings
+    rows = reward_rows(settings.train, settings.method.search_seeds)
+    for _ in range(1 if before is None else TRIES):
+        failures = context.parts.executor.check(candidate.signal, settings.task, settings.method.scope, rows=rows)
+        if not failures:
+            return None
+    return _checked(candidate.id, "executor", [failure.message for failure in failures], failures[0].stage)
+
+
+def _twins(found: list[str], before: Checked | None) -> list[str]:
+    """What speaks against a candidate's behaviour. It costs a training and no more, so what was said before stands."""
+    return found if before is None else _words(before, "rules")
+
+
+def _words(before: Checked, by: judgement.Refuser) -> list[str]:
+    """With which the candidate was refused, if it was, by that one."""
+    refused = not before.accepted and before.by == by
+    return [printable(problem, LONGEST_PROBLEM) for problem in before.problems] if refused else []
 
 
 def _reviews(candidates: Sequence[Candidate], state: State, context: Context, warn: Warn) -> dict[str, Checked]:

@@ -42,10 +42,6 @@ class Play:
     cost: float
 
 
-SILENT = Play(gain=0.0, cost=1.0)
-"""A slot that its arm left empty."""
-
-
 class Share(Record):
     """What an arm is given in a round, and how it stood before."""
 
@@ -58,6 +54,11 @@ class Share(Record):
 def in_trainings(tokens: int, money: float | None) -> float:
     """What words cost."""
     return tokens / TOKENS_A_TRAINING if money is None else money / MONEY_A_TRAINING
+
+
+def silent(tokens: int, money: float | None) -> Play:
+    """A slot that its arm left empty, after so many words."""
+    return Play(gain=0.0, cost=1.0 + in_trainings(tokens, money))
 
 
 def allot(arms: Mapping[str, Sequence[Play]], slots: Sequence[int], seed: int) -> dict[str, Share]:

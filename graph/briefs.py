@@ -26,8 +26,8 @@ from marlsmith.schemas import (
     printable,
 )
 
-LEDGER_LINES = 40
-LEDGER_LENGTH = 160
+PAST_LINES = 40
+PAST_LENGTH = 160
 """Characters of what is said of one candidate."""
 
 
@@ -54,7 +54,7 @@ def proposal_brief(state: State, context: Context) -> ProposalBrief:
         rejected=rejected,
         diagnosis=Diagnosis.model_validate(diagnosis) if diagnosis else None,
         tried=tuple(tried(state["proposed"], context)),
-        ledger=_ledger(state, context),
+        past=_past(state, context),
         seed=role_seed(settings.seed, state["stage"], state["round"], state["attempt"]),
     )
 
@@ -112,7 +112,7 @@ def tried(ids: list[str], context: Context) -> dict[str, str]:
     return texts
 
 
-def _ledger(state: State, context: Context) -> tuple[Tried, ...]:
+def _past(state: State, context: Context) -> tuple[Tried, ...]:
     """The run's candidates in a line each: what was tried, what was refused and why, how the best changed."""
     gains = strengths(state["evaluated"])
     refusals = {
@@ -131,14 +131,14 @@ def _ledger(state: State, context: Context) -> tuple[Tried, ...]:
             id=id,
             kind=candidate.kind,
             parents=candidate.parents,
-            summary=printable(f"{summary(candidate.signal)}. {candidate.rationale}", LEDGER_LENGTH),
+            summary=printable(f"{summary(candidate.signal)}. {candidate.rationale}", PAST_LENGTH),
             score=outcome["score"] if outcome else None,
             gain=gain,
             leads=leads,
-            refused=printable(refused, LEDGER_LENGTH) if refused else None,
+            refused=printable(refused, PAST_LENGTH) if refused else None,
         )
         entries.append(entry)
-    return tuple(entries[-LEDGER_LINES:])
+    return tuple(entries[-PAST_LINES:])
 
 
 def code_of(signal: Signal, context: Context) -> str:

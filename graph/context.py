@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from marlsmith.agents.asking.accounts import Spent
-from marlsmith.agents.roles import Roles, ToolUse
+from marlsmith.agents.asking.ledger import NOTHING, Spent
+from marlsmith.agents.roles import Roles
 from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.marl.executor import Executor
-from marlsmith.schemas import Signal, TaskCard
+from marlsmith.schemas import Signal, TaskCard, ToolUse
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Parts:
     signal_to_code: Callable[[Signal, TaskCard], str]
     spent: Callable[[], Spent]
     """What the roles have spent so far, in all processes of the run."""
+    spent_at: Callable[[str], Spent] = lambda place: NOTHING
+    """What all generators who were asked at a place have spent there."""
     interrupt: Callable[[], None] = lambda: None
     """Ends every wait of the roles for an answer: they raise Interrupted."""
     heard: Callable[[Callable[[ToolUse], None]], AbstractContextManager[None]] = lambda hear: nullcontext()

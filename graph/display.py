@@ -88,6 +88,7 @@ class LiveTrace:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        console.soft_wrap = True  # what others say on standard error passes here: a command in it stays whole
         self.story = Story()
         self.bars = Progress(
             TextColumn("{task.description}", style="dim", markup=False),
@@ -134,7 +135,7 @@ class LiveTrace:
                 self.bars.stop()
                 console = OutputConsole(highlight=False)
         for line in self.story.lines(event):
-            console.print(line)
+            console.print(line, soft_wrap=False)
 
     def _begin(self, event: Event) -> None:
         method = RunSettings.model_validate(event["settings"]).method

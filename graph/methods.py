@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
 
 from marlsmith.agents.settings import RoleSettings
 from marlsmith.marl.config import EvaluationConfig, TrainConfig
 from marlsmith.marl.executor import MOST_ROWS
-from marlsmith.schemas import Record, Scope, UserError
+from marlsmith.schemas import Record, Scope, UserError, printable
 
 Selection = Literal["top-k", "tournament", "rank"]
 MAX_STAGES = 50
@@ -56,9 +56,14 @@ def method_from(name: str, overrides: Mapping[str, object] | None = None) -> Met
     try:
         return Method.model_validate(PRESETS[name].model_dump() | dict(overrides or {}))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"method setting {field} = {first['input']!r}: {first['msg']}") from error
+        fault = error.errors(include_url=False)[0]
+    field, said = str(fault["loc"][0]), printable(str(fault["input"]), 80)
+    option = {"search_seeds": "seeds"}.get(field, field.replace("_", "-"))
+    why = fault["msg"][:1].lower() + fault["msg"][1:]
+    if fault["type"] == "literal_error":
+        *others, last = get_args(Method.model_fields[field].annotation)
+        why = f"choose {', '.join(others)} or {last}"
+    raise UserError(f"--{option} {said}: {why}")
 
 
 class RunSettings(Record):

@@ -11,20 +11,29 @@ def batch_name(stage: int, round: int, attempt: int) -> str:
     return f"s{stage}r{round}-a{attempt}"
 
 
-def candidate_ids(brief: ProposalBrief, proposals: Sequence[Proposal]) -> list[str]:
-    """Numbered by slot in a first pass; in a repair pass named for what each proposal repairs."""
+def filled(brief: ProposalBrief, proposals: Sequence[Proposal]) -> list[int]:
+    """The slot that each of the proposals fills: the one it names, that of what it repairs, else the next one left.
+
+    There are no more proposals than slots.
+    """
+    left = list(brief.slots or range(1, brief.count + 1))
+    repaired = {rejection.candidate.id: slot for slot, rejection in zip(left, brief.rejected, strict=False)}
+    named: dict[int, int] = {}
+    for index, proposal in enumerate(proposals):  # those that say where they belong come first
+        said = [proposal.slot, *(repaired.get(parent) for parent in proposal.parents)]
+        slot = next((slot for slot in said if slot in left), None)
+        if slot is not None:
+            left.remove(slot)
+            named[index] = slot
+    return [named[index] if index in named else left.pop(0) for index in range(len(proposals))]
+
+
+def candidate_id(brief: ProposalBrief, slot: int) -> str:
+    """Numbered by slot in a first pass; in a repair pass named for what is repaired in the slot."""
     if not brief.rejected:
-        slots = brief.slots or range(1, brief.count + 1)
-        return [f"s{brief.stage}r{brief.round}c{slot}" for slot, _ in zip(slots, proposals, strict=False)]
-    open_ids = [rejection.candidate.id for rejection in brief.rejected]
-    named: dict[int, str] = {}
-    for index, proposal in enumerate(proposals):  # those that say what they repair come first
-        target = next((parent for parent in proposal.parents if parent in open_ids), None)
-        if target is not None:
-            open_ids.remove(target)
-            named[index] = target
-    targets = [named[index] if index in named else open_ids.pop(0) for index in range(len(proposals))]
-    return [f"{slot_of(target)}-fix{brief.attempt}" for target in targets]
+        return f"s{brief.stage}r{brief.round}c{slot}"
+    rejection = brief.rejected[brief.slots.index(slot) if brief.slots else slot - 1]
+    return f"{slot_of(rejection.candidate.id)}-fix{brief.attempt}"
 
 
 def slot_of(id: str) -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from marlsmith.agents.asking.question import AnswerError
 from marlsmith.agents.critic import grounded
 from marlsmith.graph import judgement
-from marlsmith.graph.admission import check_all
+from marlsmith.graph.admission import check_all, checks_name
 from marlsmith.graph.briefs import code_of, diagnosis_brief
 from marlsmith.graph.context import Context
 from marlsmith.graph.naming import batch_name
@@ -44,6 +43,7 @@ from marlsmith.graph.trace import (
 )
 from marlsmith.graph.training_tool import TrainBranch, make_train_branch
 from marlsmith.schemas import (
+    AnswerError,
     Diagnosis,
     Evaluation,
     Record,
@@ -99,7 +99,7 @@ def propose(state: State, runtime: Runtime[Context]) -> State:
     name = batch_name(state["stage"], state["round"], state["attempt"])
     batch = directory.batch(name)
     if batch is None:
-        with runtime.context.parts.heard(lambda use: _tell(runtime, RoleTool(**vars(use)))):
+        with runtime.context.parts.heard(lambda use: _tell(runtime, RoleTool(**dict(use)))):
             candidates, notes = ask_for_candidates(state, runtime.context, given)
         codes = [code_of(candidate.signal, runtime.context) for candidate in candidates]
         directory.write_batch(name, candidates, codes, "\n".join(notes) or None)
@@ -111,15 +111,17 @@ def propose(state: State, runtime: Runtime[Context]) -> State:
         event = Proposed(
             candidate=candidate.id,
             attempt=state["attempt"],
+            own_tokens=candidate.tokens,
+            own_money=candidate.money,
             summary=summary(candidate.signal),
-            **candidate.model_dump(exclude={"id", "signal"}),
+            **candidate.model_dump(exclude={"id", "signal", "tokens", "money"}),
         )
         _tell(runtime, event)
     ids = [candidate.id for candidate in candidates]
     return {
         "pending": ids,
         "proposed": state["proposed"] + ids,
-        "unanswered": unanswered(state, given, candidates),
+        "unanswered": unanswered(state, runtime.context, given, candidates),
     }
 
 
@@ -128,8 +130,7 @@ def check(state: State, runtime: Runtime[Context]) -> State:
 
     What is left in `rejected` is to be repaired in one more pass; the router needs to know no more.
     """
-    name = f"{batch_name(state['stage'], state['round'], state['attempt'])}-checks"
-    context = runtime.context
+    name, context = checks_name(state["stage"], state["round"], state["attempt"]), runtime.context
 
     def examine() -> Checks:
         said = check_all(state["pending"], state, context, lambda sentence: _warn(state, runtime, sentence))

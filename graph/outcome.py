@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
+
+from marlsmith.agents.asking import book
+from marlsmith.agents.asking.address import address
+from marlsmith.agents.asking.book import Index, Line
+from marlsmith.agents.asking.prices import DIGITS
+from marlsmith.agents.asking.question import NO_USAGE, Role
+from marlsmith.agents.settings import NOBODY, ModelSettings, RoleSettings
 from marlsmith.graph import judgement
 from marlsmith.graph.briefs import scored
 from marlsmith.graph.context import Context
 from marlsmith.graph.naming import slot_of
 from marlsmith.graph.state import Phase, State, confirm_branch, control_branch
-from marlsmith.graph.trace import CandidateStanding, Finished, Gain, Standing, ValidatorEffect
+from marlsmith.graph.trace import CandidateStanding, Finished, Gain, Player, Standing, ValidatorEffect
 from marlsmith.schemas import Evaluation, Verdict
 
 
@@ -28,6 +37,7 @@ def finished_event(state: State, context: Context) -> Finished:
         reason=_reason(state),
         environment_steps=_environment_steps(state, context),
         validator=_validator_effect(state, context),
+        roles=tuple(_players(context)),
         jail=context.journal.jail(),
     )
 
@@ -80,3 +90,44 @@ def _validator_effect(state: State, context: Context) -> ValidatorEffect | None:
     untrained = {slot_of(id) for id in refused} - trained
     steps = context.settings.train.whole_steps * context.settings.method.search_seeds
     return ValidatorEffect(refused=len(refused), vetoed=vetoed, steps_saved=len(untrained) * steps)
+
+
+def _players(context: Context) -> Iterator[Player]:
+    """By the settings, and whom they named before somebody corrected them; counted from the record."""
+    roles = context.settings.roles
+    paid: defaultdict[tuple[Role, str], list[Line]] = defaultdict(list)
+    for line in Index(book.read(context.directory.path / book.FILE)).lines():
+        if book.usage_of(line) is not None:
+            paid[line["role"], line["asked"]].append(line)
+    for role, name in _cast(roles):
+        model = roles.models.get(name)
+        key = next((key for key in paid if key[0] == role and ModelSettings.model_validate_json(key[1]) == model), None)
+        yield _player(role, name, model, paid.pop(key) if key else [])
+    for (role, asked), lines in paid.items():
+        yield _player(role, None, ModelSettings.model_validate_json(asked), lines)
+
+
+def _cast(roles: RoleSettings) -> Iterator[tuple[Role, str]]:
+    for name in roles.generators:
+        yield "generator", name
+    yield "critic", roles.critic
+    if roles.validator != NOBODY:
+        yield "validator", roles.validator
+
+
+def _player(role: Role, name: str | None, model: ModelSettings | None, lines: list[Line]) -> Player:
+    usage = sum((book.usage_of(line) or NO_USAGE for line in lines), NO_USAGE)
+    money = [line["money"] for line in lines if line["money"] is not None]
+    return Player(
+        role=role,
+        name=name,
+        model=model.model if model else None,
+        address=address(model) if model else None,
+        calls=len(lines),
+        failed=sum(map(book.failed, lines)),
+        tokens=usage.tokens,
+        cached_tokens=usage.cached_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        money=round(sum(money), DIGITS) if money else None,
+        currency="US dollars" if model and money and model.price is None else None,
+    )

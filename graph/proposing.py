@@ -5,22 +5,40 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import groupby
 
-from marlsmith.agents.asking.question import AnswerError
-from marlsmith.agents.roles import Generator
+from marlsmith.agents.asking.ledger import Spent
+from marlsmith.agents.generator import place_of
+from marlsmith.agents.roles import Generator, Unfinished
 from marlsmith.graph import bandit
 from marlsmith.graph.bandit import Play, Share
 from marlsmith.graph.briefs import proposal_brief
 from marlsmith.graph.context import Context
-from marlsmith.graph.naming import candidate_ids, slot_of
+from marlsmith.graph.naming import candidate_id, filled, slot_of
 from marlsmith.graph.seeds import role_seed
-from marlsmith.graph.state import State, control_branch
-from marlsmith.schemas import Candidate, Interrupted, PausingError, Proposal, ProposalBrief, printable
+from marlsmith.graph.state import State, Words, control_branch
+from marlsmith.schemas import (
+    AnswerError,
+    BudgetError,
+    Candidate,
+    Interrupted,
+    PausingError,
+    Proposal,
+    ProposalBrief,
+    printable,
+)
 
 Slots = Mapping[str, tuple[int, ...]]
 """By author: the numbers of the slots that he is to fill. In a repair pass, of the rejected candidates."""
-Answer = list[Proposal] | AnswerError | PausingError
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What a generator brought from one question, and what kept it from more."""
+
+    proposals: Sequence[Proposal] = ()
+    error: AnswerError | PausingError | None = None
 
 
 def shares(state: State, context: Context) -> dict[str, Share]:
@@ -35,18 +53,36 @@ def shares(state: State, context: Context) -> dict[str, Share]:
     return bandit.allot(_plays(cast, state, context), slots, _seed(state, context))
 
 
-def unanswered(state: State, given: Mapping[str, Share], candidates: Sequence[Candidate]) -> dict[str, int]:
-    """The state's count, with the slots of this pass that brought nothing from whom they were given to."""
-    made = [candidate.author for candidate in candidates]
-    empty = {name: max(0, len(share.slots) - made.count(name)) for name, share in given.items()}
-    return {name: state["unanswered"].get(name, 0) + empty.get(name, 0) for name in {**state["unanswered"], **empty}}
+def unanswered(
+    state: State, context: Context, given: Mapping[str, Share], candidates: Sequence[Candidate]
+) -> dict[str, list[Words]]:
+    """The state's list, with the slots of this pass that brought nothing from whom they were given to.
+
+    Where another one has filled such a slot, what was said for nothing is all the rest that it took.
+    """
+    made = {candidate.id: candidate for candidate in candidates}
+    found = {name: [*empty] for name, empty in state["unanswered"].items()}
+    for name, share in given.items():
+        for slot in share.slots:
+            candidate = made.get(f"s{state['stage']}r{state['round']}c{slot}")
+            if candidate is None or candidate.author != name:
+                place = place_of(state["stage"], state["round"], state["attempt"], slot)
+                found.setdefault(name, []).append(_rest(context.parts.spent_at(place), candidate))
+    return found
+
+
+def _rest(spent: Spent, candidate: Candidate | None) -> Words:
+    tokens, money = (candidate.tokens, candidate.money) if candidate else (0, None)
+    rest = None if spent.money is None else max(0.0, spent.money - (money or 0.0))
+    return Words(tokens=max(0, spent.usage.tokens - tokens), money=rest)
 
 
 def ask_for_candidates(state: State, context: Context, given: Mapping[str, Share]) -> tuple[list[Candidate], list[str]]:
     """The generators' proposals as candidates in the order of their slots, and notes on what went wrong.
 
-    All are asked at once. The slots of one that cannot be reached go to the others. Raises PausingError where
-    none can be reached, or where a round that opens brings nothing because no answer was usable.
+    All are asked at once. What one that cannot be reached leaves empty goes to the others. Raises PausingError
+    where none can be reached any more, or where a round that opens brings nothing because no answer was usable;
+    and BudgetError, for the budget is everybody's: what was answered is on record for the resume.
     """
     brief = proposal_brief(state, context)
     cast = authors(context.parts.roles.generators)
@@ -58,21 +94,31 @@ def ask_for_candidates(state: State, context: Context, given: Mapping[str, Share
     while due:
         open_slots: list[int] = []
         briefs = {name: _part(brief, slots) for name, slots in due.items() if slots}
-        for name, answer in _answers(cast, briefs).items():
+        for name, returned in _returned(cast, briefs).items():
             part = briefs[name]
-            if isinstance(answer, PausingError):
-                dead[name] = answer
-                open_slots += part.slots
-                notes.append(f"{name} cannot be asked, others take its slots: {answer}")
-            elif isinstance(answer, AnswerError):
-                useless.append(f"{name} gave no usable proposal: {answer}")
+            candidates = _candidates(returned.proposals, part, name)
+            found += candidates.items()
+            if isinstance(returned.error, PausingError):
+                dead[name] = returned.error
+                open_slots += [slot for slot in part.slots if slot not in candidates]
+                notes.append(f"{name} cannot be asked: {returned.error}")
+            elif returned.error is not None:
+                useless.append(f"{name} gave no usable proposal for {_slots(part.count)}: {returned.error}")
                 notes.append(useless[-1])
             else:
-                found += zip(part.slots, _candidates(answer, part, name), strict=False)
-                notes += _remarks(answer, part, name)
+                notes += _remarks(returned.proposals, part, name)
         due = _taken_over(sorted(open_slots), [name for name in cast if name not in dead], state, context)
-    if not found:
-        _pause_where_nobody_helps(brief, cast, dead, useless)
+        notes += [f"{name} takes {_slots(len(slots))} over" for name, slots in due.items() if slots]
+    if len(dead) == len(cast):
+        raise next(iter(dead.values()))
+    if not found and useless and not brief.rejected:
+        raise PausingError(
+            f"round {brief.round} has no proposal to try: {printable(useless[-1], 300)}; "
+            "a resume asks once more, a new run may ask another model"
+        )
+    if dead and len(found) < brief.count:
+        empty = brief.count - len(found)
+        notes.append(f"round {brief.round} has no proposal for {empty} of its {_slots(brief.count)}")
     found.sort(key=lambda pair: pair[0])
     return [candidate for _, candidate in found], [printable(note, 400) for note in notes]
 
@@ -91,7 +137,7 @@ def authors(generators: Sequence[Generator]) -> dict[str, Generator]:
 
 def _plays(cast: Iterable[str], state: State, context: Context) -> dict[str, list[Play]]:
     """What each author's slots of earlier rounds came to. A slot's candidates are the first and its repairs."""
-    plays = {name: [bandit.SILENT] * state["unanswered"].get(name, 0) for name in cast}
+    plays = {name: [bandit.silent(**words) for words in state["unanswered"].get(name, [])] for name in cast}
     for _, ids in groupby(sorted(state["proposed"], key=slot_of), key=slot_of):
         family = [context.directory.candidate(id) for id in ids]
         if family[0].author in plays:
@@ -131,6 +177,10 @@ def _seed(state: State, context: Context) -> int:
     return role_seed(context.settings.seed, state["stage"], state["round"], state["attempt"])
 
 
+def _slots(count: int) -> str:
+    return f"{count} slot{'s' if count > 1 else ''}"
+
+
 def _part(brief: ProposalBrief, slots: tuple[int, ...]) -> ProposalBrief:
     """The brief for some of its slots."""
     rejected = tuple(brief.rejected[slot - 1] for slot in slots) if brief.rejected else ()
@@ -140,29 +190,24 @@ def _part(brief: ProposalBrief, slots: tuple[int, ...]) -> ProposalBrief:
 # ---------------------------------------------------------------- asking
 
 
-def _answers(cast: Mapping[str, Generator], briefs: Mapping[str, ProposalBrief]) -> dict[str, Answer]:
+def _returned(cast: Mapping[str, Generator], briefs: Mapping[str, ProposalBrief]) -> dict[str, Returned]:
     """All at once; each one's surroundings are copied, for LangGraph's writer finds its stream through them."""
 
-    def ask(name: str) -> Answer:
+    def ask(name: str) -> Returned:
         try:
-            return cast[name].propose(briefs[name])
-        except Interrupted:
+            return Returned(cast[name].propose(briefs[name]))
+        except (Interrupted, BudgetError):
             raise
+        except Unfinished as unfinished:
+            if isinstance(unfinished.cause, BudgetError):
+                raise unfinished.cause from None
+            return Returned(unfinished.made, unfinished.cause)
         except (AnswerError, PausingError) as error:
-            return error
+            return Returned(error=error)
 
     with ThreadPoolExecutor(max_workers=max(1, len(briefs))) as pool:
         asked = {name: pool.submit(contextvars.copy_context().run, ask, name) for name in briefs}
     return {name: future.result() for name, future in asked.items()}
-
-
-def _pause_where_nobody_helps(
-    brief: ProposalBrief, cast: Mapping[str, Generator], dead: Mapping[str, PausingError], useless: Sequence[str]
-) -> None:
-    if len(dead) == len(cast):
-        raise next(iter(dead.values()))
-    if useless and not brief.rejected:
-        raise PausingError(f"round {brief.round} has no proposal to try: {printable(useless[-1], 300)}")
 
 
 def _remarks(proposals: Sequence[Proposal], brief: ProposalBrief, name: str) -> list[str]:
@@ -174,13 +219,13 @@ def _remarks(proposals: Sequence[Proposal], brief: ProposalBrief, name: str) -> 
     return [f"{name} gave {count} usable proposals of {brief.count}"] if count < brief.count else []
 
 
-def _candidates(proposals: Sequence[Proposal], brief: ProposalBrief, author: str) -> list[Candidate]:
-    """Only parents that the generator was shown count as parents."""
+def _candidates(proposals: Sequence[Proposal], brief: ProposalBrief, author: str) -> dict[int, Candidate]:
+    """By slot. Only parents that the generator was shown count as parents."""
     proposals = proposals[: brief.count]
     known = {elite.candidate.id for elite in brief.elites} | {r.candidate.id for r in brief.rejected}
-    return [
-        Candidate(
-            id=id,
+    return {
+        slot: Candidate(
+            id=candidate_id(brief, slot),
             stage=brief.stage,
             round=brief.round,
             author=author,
@@ -191,5 +236,5 @@ def _candidates(proposals: Sequence[Proposal], brief: ProposalBrief, author: str
             money=proposal.money,
             signal=proposal.signal,
         )
-        for id, proposal in zip(candidate_ids(brief, proposals), proposals, strict=True)
-    ]
+        for slot, proposal in zip(filled(brief, proposals), proposals, strict=True)
+    }

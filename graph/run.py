@@ -23,10 +23,10 @@ from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.state import State, initial_state
-from marlsmith.graph.trace import Event, RunStarted
+from marlsmith.graph.trace import Event, RunPaused, RunStarted
 from marlsmith.graph.wiring import Machine, build_with, fingerprint
 from marlsmith.marl.executor import Cancelled, Executor
-from marlsmith.schemas import Interrupted, UserError, plain
+from marlsmith.schemas import Interrupted, PausingError, UserError, plain
 
 
 class Paused(Exception):
@@ -129,6 +129,10 @@ def _drive(
             for event in _stream(machine, given, config, context, control):
                 told_the_end = event["event"] == "finished"
                 yield event
+        except (Paused, PausingError) as halt:
+            reason = "it was asked to stop" if isinstance(halt, Paused) else str(halt)
+            yield journal.record(plain(RunPaused(reason=reason)))
+            raise
         finally:
             executor.close()
         after = machine.get_state(config)

@@ -59,6 +59,12 @@ class RunDirectory:
         self.path = path
         self.settings = settings
 
+    @property
+    def repeated(self) -> RunDirectory | None:
+        """Of the run that this one replays. It may come from anybody: nothing that it accepted counts as sound."""
+        source = self.settings.roles.replay
+        return RunDirectory(Path(source), self.settings) if source else None
+
     # ------------------------------------------------------------ creating and opening
 
     @classmethod
@@ -189,13 +195,15 @@ class RunDirectory:
 
     def once(self, name: str, record: type[R], make: Callable[[], R]) -> R:
         """What a role answered: asked once, and read back when its node runs again after a kill."""
-        file = self._candidate(name)
-        found = self._read(file, record)
+        found = self.kept(name, record)
         if found is None:
             found = make()
             with explained(self.path):
-                _write(file, _json(found))
+                _write(self._candidate(name), _json(found))
         return found
+
+    def kept(self, name: str, record: type[R]) -> R | None:
+        return self._read(self._candidate(name), record)
 
     # ------------------------------------------------------------ branches and the main run
 

@@ -25,6 +25,13 @@ class Promotion(TypedDict):
     gain: float
 
 
+class Words(TypedDict):
+    """What was said for nothing."""
+
+    tokens: int
+    money: float | None
+
+
 class BranchTask(TypedDict):
     """The input of one parallel branch (a Send), not the whole state."""
 
@@ -45,7 +52,7 @@ class State(TypedDict, total=False):
     attempt: int  # repair pass within the round
     phase: Phase
     proposed: list[str]  # every candidate of the run, in order
-    unanswered: dict[str, int]  # slots of a first pass that a generator was given and left empty
+    unanswered: dict[str, list[Words]]  # slots of a first pass that a generator was given and left empty
     pending: list[str]  # proposed and not yet checked
     accepted: list[str]  # of this round
     rejected: dict[str, list[str]]  # of the last check, waiting for their repair: id -> problems

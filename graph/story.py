@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -12,6 +15,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE
 from marlsmith.graph import jail
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.trace import Event
@@ -25,7 +29,9 @@ WORDS = 400
 class Story:
     """Turns events into lines for people. Remembers only what later lines refer to."""
 
-    def __init__(self) -> None:
+    def __init__(self, again: bool = False) -> None:
+        """`again`: whoever reads it has asked for it, and need not be told how to."""
+        self.again = again
         self.settings: RunSettings | None = None
         self.evaluations: dict[str, Evaluation] = {}
         self.proposals: dict[str, Event] = {}
@@ -106,13 +112,16 @@ class Story:
         author = f"{event['author']}, " if self._several() else ""
         yield _says("generator", f"{author}{event['kind']}{parents}: {event['rationale']}", event["candidate"])
         yield _detail(event["summary"])
+        if tokens := event.get("own_tokens"):  # of a model: nobody else is paid for
+            yield _detail(_price(tokens, event["own_money"]))
 
     def _check(self, event: Event) -> Iterable[RenderableType]:
         proposal = self.proposals.get(event["candidate"], {})
         mended = f"the repair of {', '.join(proposal['parents'])} is " if proposal.get("kind") == "repair" else ""
         if event["accepted"]:
             why = f": {'; '.join(event['reasons'])}" if event.get("reasons") else ""
-            yield _says("validator", f"{mended}accepted for training{why}", event["candidate"])
+            reviewed = self.settings is None or self.settings.roles.validator != NOBODY
+            yield _says("validator" if reviewed else "check", f"{mended}accepted for training{why}", event["candidate"])
             return
         stage = event.get("stage")
         checks = f"the {stage} check" if stage in {"static", "dynamic"} else f"the checks{f' ({stage})' * bool(stage)}"
@@ -140,7 +149,7 @@ class Story:
         self.evaluations[event["branch"]] = evaluation
         if evaluation.error is not None:
             error = evaluation.error
-            yield _says("tool", f"{event['branch']} failed ({error.stage}): {error.message}", style="red")
+            yield _says("tool", f"{event['branch']} failed ({error.stage}): {error.told}", style="red")
         else:
             interval = _interval(evaluation.interval)
             said = f"{event['branch']} scores {evaluation.score:.3f} {interval} after {evaluation.seconds:.1f} s"
@@ -196,16 +205,19 @@ class Story:
         yield from self._round(event)
         yield _says("warning", event["message"], style="yellow")
 
+    def _paused(self, event: Event) -> Iterable[RenderableType]:
+        yield _says("paused", event["reason"], style="yellow")
+
     def _several(self) -> bool:
         return self.settings is not None and len(self.settings.roles.generators) > 1
 
     def _finished(self, event: Event) -> Iterable[RenderableType]:
         yield Text()
-        yield Panel(Group(*_outcome(event)), title="result", title_align="left", border_style="green")
+        yield Panel(Group(*_outcome(event, self.again)), title="result", title_align="left", border_style="green")
 
 
-def _outcome(event: Event) -> Iterable[RenderableType]:
-    """The answer first: native against best on fresh seeds, then where things are and what to type next."""
+def _outcome(event: Event, again: bool) -> Iterable[RenderableType]:
+    """The answer first: native against best on fresh seeds, then who played, where things are, what to type next."""
     native, best, gain = event["native"], event["best"], event["gain"]
     if best is None or native is None:
         yield Text(f"No signal could be compared with the native one: {event['reason']}.", "bold yellow")
@@ -232,17 +244,74 @@ def _outcome(event: Event) -> Iterable[RenderableType]:
             "dim",
         )
     run = event["run"]
-    money = f", money {event['money']:.4g}" if event.get("money") is not None else ""
-    steps, tokens = f"{event['environment_steps']:,} environment steps", f"{event['tokens']:,} tokens{money}"
-    yield Text(f"{event['seconds']:.0f} s, {steps}, {tokens}", "dim")
+    steps, price = f"{event['environment_steps']:,} environment steps", _price(event["tokens"], event.get("money"))
+    yield Text(f"{event['seconds']:.0f} s, {steps}, {price}", "dim")
+    yield from _players(event.get("roles", ()))
     yield Text()
     if event["promoted"]:
         yield Text(f"signal  {run}/main/signal.py\npolicy  {run}/main/checkpoint.safetensors")
-    yield Text(f"next    marlsmith show {run}")
+    elif best is not None:
+        yield Text(f"best    {run}/candidates/{best['candidate']}.py")
+    if not again:
+        yield Text(f"next    marlsmith show {run}")
+
+
+def _players(players: Sequence[Event]) -> Iterable[RenderableType]:
+    """Who played which role and what that took; nothing where all were offline."""
+    if all(player["name"] == OFFLINE for player in players):
+        return
+    table = Table.grid(padding=(0, 2))
+    for player in players:
+        table.add_row(
+            *(Text(printable(words, WORDS), "dim") for words in (player["role"], _who(player), _took(player)))
+        )
+    yield Text()
+    yield table
+
+
+def _who(player: Event) -> str:
+    if player["model"] is None:
+        return "a person" if player["name"] == MANUAL else str(player["name"])
+    named = f"{player['name']}, " if player["name"] not in (None, player["model"]) else ""
+    return f"{named}{player['model']} at {urlsplit(player['address']).netloc}"
+
+
+def _took(player: Event) -> str:
+    """Nothing of those who are not paid."""
+    if player["model"] is None:
+        return ""
+    parts = {"cached": player["cached_tokens"], "reasoning": player["reasoning_tokens"]}
+    of_them = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
+    said = f"{_count(player['calls'], 'call')}, {player['failed']:,} failed; {player['tokens']:,} tokens"
+    said += f" ({of_them})" if of_them else ""
+    if player["money"] is not None:
+        said += f"; {_money(player['money'])} {player['currency'] or 'in the currency of its price'}"
+    return said
+
+
+def ending(events: Sequence[Event], run: Path) -> str | None:
+    """What to type where the story so far is not the whole."""
+    last = events[-1] if events else None
+    if last is not None and last["event"] == "finished":
+        return None
+    if last is not None and last["event"] == "approval" and last["status"] == "asked":
+        return f"next    marlsmith approve {run} --yes, or --no"
+    if last is not None and last["event"] == "paused":
+        return f"next    marlsmith resume {run}"
+    return f"The run has not ended. Where no process is at work on it: marlsmith resume {run}"
+
+
+def _price(tokens: int, money: float | None) -> str:
+    return f"{tokens:,} tokens" + (f", money {_money(money)}" if money is not None else "")
+
+
+def _money(amount: float) -> str:
+    """Four digits, never as 4e-05."""
+    return f"{Decimal(f'{amount:.4g}'):f}"
 
 
 def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _numbers(slots: Sequence[int]) -> str:

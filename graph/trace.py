@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from marlsmith.agents.asking.question import Role
 from marlsmith.graph.bandit import Share
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.state import Phase
@@ -27,6 +28,7 @@ from marlsmith.schemas import (
     RewardConfig,
     Signal,
     Term,
+    ToolUse,
     Verdict,
 )
 
@@ -41,6 +43,13 @@ class RunStarted(Record):
     resumed: bool
     settings: RunSettings
     jail: JailReport | None = Field(None, description="as it was found when this process began")
+
+
+class RunPaused(Record):
+    """A process has stopped before the run's end, and why. One that was killed could not say so."""
+
+    event: Literal["paused"] = "paused"
+    reason: str
 
 
 class StageStarted(Record):
@@ -70,6 +79,8 @@ class Allotted(Record):
 
 
 class Proposed(Record):
+    """`own_tokens` and `own_money` are what its making took; those of the run so far stand beside them."""
+
     event: Literal["proposal"] = "proposal"
     stage: int
     round: int
@@ -79,8 +90,8 @@ class Proposed(Record):
     kind: str
     parents: tuple[str, ...]
     rationale: str
-    tokens: int = 0
-    money: float | None = None
+    own_tokens: int = 0
+    own_money: float | None = None
     summary: str
 
 
@@ -124,17 +135,8 @@ class ToolCall(Record):
     arguments: dict[str, Any]
 
 
-class RoleTool(Record):
-    """A role tried something before it answered; `place` says for which question, `number` counts its uses."""
-
+class RoleTool(ToolUse):
     event: Literal["role_tool"] = "role_tool"
-    role: str
-    author: str
-    place: str
-    number: int
-    tool: str
-    result: str
-    took: float
 
 
 class ToolProgress(Record):
@@ -233,6 +235,22 @@ class ValidatorEffect(Record):
     steps_saved: int = Field(description="environment steps of slots that were never trained because of it")
 
 
+class Player(Record):
+    """Who played a role, and what its calls took, failed ones included. The sums are those of the whole run."""
+
+    role: Role
+    name: str | None = Field(description="in the settings; None: of a model that the settings named before")
+    model: str | None = Field(None, description="None: no model, but a person or our own rules")
+    address: str | None = None
+    calls: int = 0
+    failed: int = 0
+    tokens: int = 0
+    cached_tokens: int = Field(0, description="part of the tokens")
+    reasoning_tokens: int = Field(0, description="part of the tokens")
+    money: float | None = Field(None, description="None where no price is known")
+    currency: Literal["US dollars"] | None = Field(None, description="None: that of the price in the settings")
+
+
 class Finished(Record):
     """The last event. `native`, `best` and `gain` are None where nothing was there to be measured.
 
@@ -251,6 +269,7 @@ class Finished(Record):
     reason: str
     environment_steps: int
     validator: ValidatorEffect | None = Field(None, description="None where nobody was to review")
+    roles: tuple[Player, ...] = ()
     jail: JailStanding | None = Field(None, description="None where no process wrote down what it found")
 
 

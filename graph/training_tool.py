@@ -53,11 +53,21 @@ def make_train_branch(context: Context, tell: Callable[[Record], None]) -> Struc
 
 
 def _trained(context: Context, call: TrainBranch, tell: Callable[[Record], None]) -> Evaluation:
-    place = context.directory.branch(call.branch)
-    evaluation = context.parts.executor.train(
-        _request(context, call), _signal(context, call.candidate), place, _throttled(call.candidate, tell)
+    place, request = context.directory.branch(call.branch), _request(context, call)
+    evaluation = _in_vain(context, request) or context.parts.executor.train(
+        request, _signal(context, call.candidate), place, _throttled(call.candidate, tell)
     )
     return context.directory.write_evaluation(call.branch, evaluation)
+
+
+def _in_vain(context: Context, request: BranchRequest) -> Evaluation | None:
+    """Where the run that this one repeats found no end in time, that stands: the machine may have been busy then."""
+    source = context.directory.repeated
+    before = source.evaluation(request.branch) if source else None
+    if before is None or before.error is None or before.error.stage != "timeout":
+        return None
+    failed = {"candidate": request.candidate, "branch": request.branch, "seeds": request.seeds}
+    return Evaluation(**failed, steps=request.train.steps, error=before.error)
 
 
 def _request(context: Context, call: TrainBranch) -> BranchRequest:

@@ -6,11 +6,10 @@ import contextvars
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from marlsmith.agents.roles import ToolUse
 from marlsmith.graph import judgement
 from marlsmith.graph.methods import RunSettings, reward_rows
 from marlsmith.marl.executor import Cancelled, Executor
-from marlsmith.schemas import Failure, Signal, SignalValues, TermValues, UserError, Values, printable
+from marlsmith.schemas import Failure, Signal, SignalValues, TermValues, ToolUse, UserError, Values, printable
 
 MOST_COLUMNS = 24
 """Of features that are told one by one."""

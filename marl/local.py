@@ -131,7 +131,7 @@ class LocalExecutor:
         try:
             self.runner.run(made, Order("check", arguments, CHECK_LIMITS, tensors=samples, environments=False))
         except JobFailure as failure:
-            return [Failure(stage=failure.stage, message=f"{failure}{_remedy(failure)}")]
+            return [_refused(failure)]
         return []
 
     def probe(self, signal: Signal, task: str, rows: int = ROWS) -> SignalValues | Failure:
@@ -148,7 +148,7 @@ class LocalExecutor:
             result, _ = self.runner.run(made, order)
             return SignalValues.model_validate(result.value)
         except JobFailure as failure:
-            return Failure(stage=failure.stage, message=f"{failure}{_remedy(failure)}")
+            return _refused(failure)
         except ValidationError as error:
             return Failure(stage="crash", message=f"the worker's result is malformed: {error}")
 
@@ -203,7 +203,8 @@ class LocalExecutor:
             if set(found.metrics) != {metric.name for metric in task.card.metrics}:
                 raise ValueError(f"metrics {sorted(found.metrics)} are not the task's")
         except JobFailure as failure:
-            return Evaluation(**failed, error=Failure(stage=failure.stage, message=str(failure)))
+            error = Failure(stage=failure.stage, message=str(failure), line=failure.line)
+            return Evaluation(**failed, error=error)
         except (ValidationError, KeyError, ValueError, UserError) as error:
             return Evaluation(
                 **failed, error=Failure(stage="crash", message=f"the worker's result is malformed: {error}")
@@ -230,6 +231,10 @@ class LocalExecutor:
 
     def close(self) -> None:
         self.pool.close()
+
+
+def _refused(failure: JobFailure) -> Failure:
+    return Failure(stage=failure.stage, message=f"{failure}{_remedy(failure)}", line=failure.line)
 
 
 def _remedy(failure: JobFailure) -> str:

@@ -5,6 +5,7 @@ training, a *score* the task's own frozen metric (higher is better, never the sh
 """
 
 from marlsmith.schemas.base import (
+    AnswerError,
     BudgetError,
     EndpointError,
     FailureStage,
@@ -43,6 +44,7 @@ from marlsmith.schemas.roles import (
     Rejection,
     Review,
     ReviewBrief,
+    ToolUse,
     Tried,
     Verdict,
 )
@@ -107,6 +109,7 @@ __all__ = [
     "REQUIRED_GROUPS",
     "Actions",
     "AgentDistances",
+    "AnswerError",
     "AnyFeature",
     "AnyTerm",
     "Approach",
@@ -175,6 +178,7 @@ __all__ = [
     "TermStatistics",
     "TermValues",
     "ThresholdMargin",
+    "ToolUse",
     "Tried",
     "UniqueCoverage",
     "UserError",

@@ -39,6 +39,10 @@ class Interrupted(PausingError):
     """The run was asked to stop while it waited for an answer: nobody else is to be asked instead."""
 
 
+class AnswerError(Exception):
+    """Somebody answered, but not usably, and asking again has not helped: the run notes it and goes on."""
+
+
 class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -14,11 +14,17 @@ class Failure(Record):
 
     stage: FailureStage
     message: str
+    line: int | None = Field(None, description="of the candidate, at which its time was up: chance, so no role is told")
 
     @field_validator("message")
     @classmethod
     def _printable(cls, message: str) -> str:
         return printable(message, 300)
+
+    @property
+    def told(self) -> str:
+        """For people: the message, with the line where there is one."""
+        return self.message if self.line is None else f"line {self.line}: {self.message}"
 
 
 Plausible = Annotated[float, Field(ge=-1e12, le=1e12)]

@@ -71,8 +71,21 @@ class Proposal(Record):
     kind: Literal["new", "mutate", "crossover", "tune", "repair"]
     parents: tuple[str, ...] = ()
     rationale: str
+    slot: int | None = Field(None, description="that it fills; None: the next one that it was asked for")
     tokens: int = Field(0, description="that its making took")
     money: float | None = Field(None, description="that its making took; None where no price is known")
+
+
+class ToolUse(Record):
+    """A role tried something before it answered; `place` says for which question, `number` counts its uses."""
+
+    role: str
+    author: str
+    place: str
+    number: int = Field(description="from 1")
+    tool: str
+    result: str
+    took: float = Field(description="seconds")
 
 
 class Elite(Record):
@@ -122,7 +135,7 @@ class ProposalBrief(Record):
     rejected: tuple[Rejection, ...] = Field((), description="to be repaired now, one proposal for each")
     diagnosis: Diagnosis | None = None
     tried: tuple[str, ...] = Field((), description="signals of this run as canonical JSON")
-    ledger: tuple[Tried, ...] = Field((), description="the latest candidates of this run, in their order")
+    past: tuple[Tried, ...] = Field((), description="the latest candidates of this run, in their order")
     seed: int
 
 

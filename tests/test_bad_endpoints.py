@@ -11,6 +11,7 @@ import json
 import sys
 import time
 import zlib
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -132,11 +133,17 @@ def ended(run: Callable[[], Iterator[dict[str, Any]]]) -> tuple[str, list[dict[s
     return ("promoted" if events[-1]["promoted"] else "kept"), events
 
 
-def assert_no_key(run: Path, said: object) -> None:
-    for path in run.rglob("*"):
-        if path.is_file():
-            assert SECRET.encode() not in path.read_bytes(), path
-    assert SECRET not in repr(said)
+def assert_no_key(run: Path, said: object, secret: str = SECRET) -> None:
+    """Not in the files or what is told, nor half of it, nor where a reader drops what cannot be seen."""
+    told = {path: path.read_text(errors="replace") for path in run.rglob("*") if path.is_file()}
+    for path, text in {**told, run: repr(said)}.items():
+        seen = "".join(character for character in text if "!" <= character <= "~")
+        for form in (secret[: len(secret) // 2], b64encode(secret.encode()).decode()[:24], escaped(secret)[:60]):
+            assert form not in seen, path
+
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(character):04x}" for character in text)
 
 
 @pytest.mark.parametrize("model", BEHAVIOURS)
@@ -208,6 +215,72 @@ def test_a_paused_run_goes_on_where_the_endpoint_recovers(tmp_path: Path, chat_e
     answered = {place for place in places if "Diagnose." not in place}
     assert answered.isdisjoint(later)
     assert_no_key(run, events)
+
+
+SPELLINGS = {
+    "plain": SECRET,
+    "escaped": escaped(SECRET),
+    "broken": f"{SECRET[:9]}\\n{SECRET[9:]}",
+    "zero-width": "\u200b".join(SECRET),
+    "far-apart": ("\u200b" * 40).join(SECRET),
+    "base64": b64encode(SECRET.encode()).decode(),
+    "percent": "".join(f"%{ord(character):02X}" for character in SECRET),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_key_that_answers_spell_in_another_way_goes_nowhere(
+    tmp_path: Path, chat_endpoint: Callable[..., Any], spelling: str
+) -> None:
+    """Into no candidate's file, no check, no event, no record: from what is said for people, and from code."""
+    reward = f"def agent_reward(state):\\n    # {SPELLINGS[spelling]}\\n    return state.reward"
+
+    def content(request: dict[str, Any]) -> str:
+        role, said = role_of(request), SPELLINGS[spelling]
+        if role == "critic":
+            return f'{{"summary": "{said}", "findings": [{{"failure": "{said}", "advice": "{said}"}}]}}'
+        if role == "validator":
+            return f'{{"approve": true, "reasons": ["{said}"]}}'
+        unlike = zlib.crc32(str(request["messages"][1]["content"]).encode())
+        return (
+            f'{{"proposals": [{{"kind": "new", "rationale": "{said}", "code": "{reward} * {1 + unlike % 1000}"}}], '
+            f'"aside": "{said}"}}'
+        )
+
+    endpoint = chat_endpoint(content, key=SECRET)
+    run = tmp_path / "run"
+    end, events = ended(lambda: start(settings(endpoint, ("m",), "m"), MadeUp(), run))
+    assert end in ("promoted", "kept")
+    assert any("***" in str(event) for event in events if event["event"] == "proposal")
+    assert any("***" in path.read_text() for path in (run / "candidates").rglob("*.py"))
+    assert_no_key(run, events)
+
+
+def test_two_keys_at_one_server_stay_apart_from_all_else(
+    tmp_path: Path, chat_endpoint: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server tells each model the key of the other."""
+    keys = {"A_KEY": "first-key-of-two-0123", "B_KEY": "second-key-of-two-4567"}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+
+    def content(request: dict[str, Any]) -> str:
+        words = " ".join(keys.values())
+        return says(request).replace("go there", words).replace("fine", words).replace("fits", words)
+
+    endpoint = chat_endpoint(content)
+    cast = settings(endpoint, ("a",), "b")
+    models = {
+        name: model.model_copy(update={"key_variable": f"{name.upper()}_KEY"})
+        for name, model in cast.roles.models.items()
+    }
+    cast = cast.model_copy(update={"roles": cast.roles.model_copy(update={"models": models})})
+    run = tmp_path / "run"
+    end, events = ended(lambda: start(cast, MadeUp(), run))
+    assert end == "promoted"
+    assert {headers["authorization"] for headers in endpoint.headers} == {f"Bearer {key}" for key in keys.values()}
+    for key in keys.values():
+        assert_no_key(run, events, key)
 
 
 INJECTION = (

@@ -54,6 +54,28 @@ def test_a_run_pauses_at_its_budget_and_goes_on_with_a_larger_one(
     assert events[-1]["money"] is None
 
 
+def test_a_replay_of_a_paused_run_names_the_run_that_is_to_go_on(
+    tmp_path: Path, chat_endpoint: Callable[..., Any]
+) -> None:
+    endpoint, out, again = (
+        chat_endpoint(json.dumps({"code": CODE.replace("NUMBER", "1")})),
+        tmp_path / "run",
+        tmp_path / "again",
+    )
+    budget = ["--generator", endpoint.spec(), "--budget", "generator.calls=0"]
+    assert marlsmith("run", *SMALL, *budget, "--out", out, "--json").exit_code == 75
+    for arguments in (("run", "--replay", out, "--out", again), ("resume", again)):
+        replayed = marlsmith(*arguments, "--json")
+        assert replayed.exit_code == 75, replayed.output
+        (sentence,) = replayed.stderr.strip().splitlines()
+        assert sentence == (
+            f"marlsmith: the record of {out} ends here, where that run paused (the budget of the generator, calls=0, "
+            f"does not suffice (0 made)): `marlsmith resume {out}` to its end, then `marlsmith resume {again}`"
+        )
+    assert marlsmith("resume", out, "--budget", "generator.calls=5", "--json").exit_code == 0
+    assert marlsmith("resume", again, "--json").exit_code == 0
+
+
 def test_a_budget_of_money_without_a_price_is_refused_before_anything_happens(
     tmp_path: Path, chat_endpoint: Callable[..., Any]
 ) -> None:

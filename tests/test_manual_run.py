@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import threading
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -53,15 +55,45 @@ def run(tmp_path: Path) -> Path:
 
 def test_what_is_open_is_listed_and_can_be_read(run: Path) -> None:
     first, second = open_requests(run)
-    listed = marlsmith("answer", run).stdout.splitlines()
+    header, *listed, hint = marlsmith("answer", run).stdout.splitlines()
+    assert header.split() == ["REQUEST", "ROLE", "PLACE", "ANSWER", "BY"]
     assert [line.split()[:3] for line in listed] == [
         [first.name, "validator", "c1/check"],
         [second.name, "validator", "c2/check"],
     ]
+    assert {line.index("validator") for line in listed} == {header.index("ROLE")}
+    assert f"`marlsmith answer {run} REQUEST --editor`" in hint
     told = [json.loads(line) for line in marlsmith("answer", run, "--json").stdout.splitlines()]
     assert [each["directory"] for each in told] == [str(first), str(second)]
     assert "Review c2/check." in marlsmith("answer", run, second.name).stdout
     assert json.loads(marlsmith("answer", run, second.name, "--json").stdout)["place"] == "c2/check"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (52 * 60 + 30, r"(\d{4}-\d\d-\d\d )?\d\d:\d\d \(52 min left\)"),
+        (5 * 3600 + 60, r"(\d{4}-\d\d-\d\d )?\d\d:\d\d \(5 h left\)"),
+        (30, r"(\d{4}-\d\d-\d\d )?\d\d:\d\d \(less than a minute left\)"),
+        (-60, r"(\d{4}-\d\d-\d\d )?\d\d:\d\d is past: resume the run once it is answered"),
+    ],
+)
+def test_the_list_says_until_when_in_the_readers_own_time_and_what_was_wrong(
+    run: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, said: str
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    first, _ = open_requests(run)
+    told = json.loads((first / "request.json").read_text())
+    deadline = datetime.now(UTC) + timedelta(seconds=seconds)
+    told |= {"deadline": deadline.isoformat(timespec="seconds"), "fault": "it holds no\x1b JSON"}
+    (first / "request.json").write_text(json.dumps(told))
+    _, line, fault, *_ = marlsmith("answer", run).stdout.splitlines()
+    monkeypatch.undo()
+    time.tzset()
+    assert re.search(rf"c1/check +{said}$", line), line
+    assert f"{(deadline + timedelta(hours=9)):%H:%M}" in line
+    assert fault.strip() == "asked once more, for the answer was of no use: it holds no JSON"
 
 
 def test_an_answer_comes_from_a_file_or_standard_input_and_the_run_takes_it(run: Path, tmp_path: Path) -> None:

@@ -173,12 +173,12 @@ def test_each_commission_is_told_in_its_own_words(records: ModuleType, commissio
 
 
 def test_the_generator_sees_every_candidate_of_the_run_in_a_line(records: ModuleType) -> None:
-    ledger = (
+    past = (
         Tried(id="s1r1c1", kind="new", summary="reward: reach x1", score=0.5, gain=0.125, leads=True),
         Tried(id="s1r1c2", kind="mutate", parents=("s1r1c1",), summary="reward: code", refused="refused by the rules"),
         Tried(id="s1r1c3", kind="new", summary="an\nidea"),
     )
-    text = user(records.proposal_brief(ledger=ledger), NEW)
+    text = user(records.proposal_brief(past=past), NEW)
     assert "s1r1c1 (new): score 0.5, gain +0.125, the best so far; reward: reach x1" in text
     assert "s1r1c2 (mutate of s1r1c1): refused by the rules; reward: code" in text
     assert "s1r1c3 (new): not trained yet; an idea" in text
@@ -268,7 +268,7 @@ def hostile(name: str, records: ModuleType) -> Any:
         elites=(elite, Elite(candidate=author, code=INJECTED, evaluation=failed)),
         failed=(rejection,),
         rejected=(rejection,),
-        ledger=(Tried(id="s1r1c1", kind="new", summary=INJECTED, refused=INJECTED),),
+        past=(Tried(id="s1r1c1", kind="new", summary=INJECTED, refused=INJECTED),),
         diagnosis=Diagnosis(summary=INJECTED, findings=(finding,)),
     )
 

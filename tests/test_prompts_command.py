@@ -75,6 +75,8 @@ def test_the_templates_can_be_copied_changed_and_used(tmp_path: Path) -> None:
         (["--task", "mpe/nothing"], "mpe/nothing"),
         (["--run", "absent"], "is not a run"),
         (["--prompts", "absent"], "is no directory"),
+        (["--place", "s1r1"], "say which with --run RUN"),
+        (["--run", "absent", "--task", "mpe/simple_spread"], "leave out --task"),
     ],
 )
 def test_a_fault_is_one_sentence(arguments: list[str], said: str) -> None:

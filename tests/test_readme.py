@@ -1,26 +1,34 @@
-"""What the README shows must work: its signals are accepted, its commands and files exist."""
+"""What the README and the pages in docs/ show must work: signals are accepted, commands run, files exist."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
+from marlsmith.agents.asking import book
 from marlsmith.agents.asking.prices import require_prices
+from marlsmith.agents.asking.question import Question, Reply, Role
 from marlsmith.agents.config import Choice, read_config, role_settings
 from marlsmith.agents.offline.draft import Draft
 from marlsmith.cli import app
+from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.marl.checking.dynamic import check_signal
 from marlsmith.marl.checking.samples import sample
 from marlsmith.marl.signals.files import read_signal
 from marlsmith.marl.tasks import make_task
 from marlsmith.marl.tasks.verify import verify
+from marlsmith.schemas import Review
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]}
 SIGNALS = re.findall(r"```(python|json)\n(.*?)```", README, re.DOTALL)
 
 
@@ -31,7 +39,8 @@ def test_the_signals_shown_are_accepted(language: str, text: str) -> None:
     check_signal(read_signal(name, text), task, "own", sample(task))
 
 
-TOML = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+TOML = [block for page in PAGES.values() for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)]
+SHELL = {name: re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for name, page in PAGES.items()}
 
 
 MY_ENV = """
@@ -109,8 +118,8 @@ def test_the_models_shown_can_be_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_options_shown_exist() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    shown = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
-    shown += re.findall(r"`(marlsmith [^`]+)`", README)
+    shown = [line for blocks in SHELL.values() for block in blocks for line in block.splitlines()]
+    shown += [line for page in PAGES.values() for line in re.findall(r"`(marlsmith [^`]+)`", page)]
     for line in shown:
         words = line.partition("#")[0].split()
         if "marlsmith" not in words:
@@ -121,13 +130,66 @@ def test_the_options_shown_exist() -> None:
         assert {word for word in rest if word.startswith("--")} <= known, line
 
 
+QUICK = {"run": ["--dry-run"], "train": ["--steps", "100", "--seeds", "1", "--episodes", "1"]}
+"""What is added so that a command of a page takes seconds and asks no model."""
+ASKED: tuple[tuple[Role, str], ...] = (("generator", "s1r1a0/1"), ("validator", "s1r1c1/check"), ("critic", "s1r2"))
+
+
+def a_run(path: Path) -> None:
+    """That has asked each role something, and asks a person just now."""
+    directory = RunDirectory.create(path, RunSettings(task="mpe/simple_spread"), "")
+    for role, place in ASKED:
+        question = Question(role, place, ({"role": "user", "content": "what now?"},), Review)
+        line = book.request_line(question, "somebody", "text", Reply("that"), None, None, None, 0.1)
+        book.Book(directory.path / book.FILE).write([line])
+    request = path / "manual" / "REQUEST"
+    request.mkdir(parents=True)
+    (path / "manual" / "OPEN").write_text("REQUEST\n")
+    (request / "request.md").write_text("what now?")
+    told = {"role": "critic", "place": "s1r1", "created": "2026-01-01T00:00:00Z", "deadline": "2026-01-01T01:00:00Z"}
+    (request / "request.json").write_text(json.dumps(told))
+
+
+SLOW = {"docs/tasks.md"}
+"""It trains on environments of others."""
+
+
+@pytest.mark.parametrize("page", [pytest.param(p, marks=pytest.mark.slow if p in SLOW else ()) for p in PAGES])
+def test_the_commands_shown_work_one_after_the_other(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word for word, where RUN is a run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDITOR", "sed -i 1iyes")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-nothing-is-sent-anyway")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    a_run(tmp_path / "RUN")
+    (tmp_path / "my_env.py").write_text(MY_ENV)
+    (tmp_path / "answer.txt").write_text("yes")
+    for line in "".join(SHELL[page]).splitlines():
+        words = shlex.split(line, comments=True)
+        if "marlsmith" not in words:
+            continue
+        (tmp_path / "RUN/manual/REQUEST/reply.md").unlink(missing_ok=True)
+        name, *rest = words[words.index("marlsmith") + 1 :]
+        result = CliRunner().invoke(app, [name, *rest, *QUICK.get(name, ())])
+        assert result.exit_code == 0, f"{line}: {result.output}"
+        assert result.stdout, line
+
+
 def test_the_table_lists_every_command() -> None:
     shown = set(re.findall(r"^\| `marlsmith (\w+)", README, re.MULTILINE))
     assert shown == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
-def test_links_lead_somewhere() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if not link.startswith("http")]
-    assert links
+@pytest.mark.parametrize("page", [*PAGES, "benchmarks/README.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    file = ROOT / page
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", file.read_text()) if not link.startswith("http")]
+    assert links or page != "README.md"
     for link in links:
-        assert (ROOT / link).exists(), link
+        assert (file.parent / link).exists(), link
+
+
+def test_each_page_is_led_to() -> None:
+    assert set(re.findall(r"\]\((docs/\w+\.md)\)", README)) == set(PAGES) - {"README.md"}

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
+import sys
+import threading
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +16,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from marlsmith.agents.settings import ModelSettings, RoleSettings
 from marlsmith.cli import app
-from marlsmith.graph.methods import RunSettings
-from marlsmith.graph.run import WaitingForApproval
+from marlsmith.commands.local import Local
+from marlsmith.graph.methods import RunSettings, method_from
+from marlsmith.graph.run import WaitingForApproval, resume, start
 from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.marl.config import BranchRequest, TrainConfig
+from marlsmith.marl.executor import Executor
+from marlsmith.schemas import Evaluation, Failure, PausingError, Signal, canonical
 
 SECRET = "sk-very-secret-0123456789abcdef"
 SMALL = [
@@ -225,3 +235,171 @@ def test_a_promotion_is_approved_as_it_was(tmp_path: Path, monkeypatch: pytest.M
     result = marlsmith("run", "--replay", source.path, "--out", tmp_path / "again", "--json")
     messages = [json.loads(line)["message"] for line in result.stdout.splitlines()]
     assert (result.exit_code, messages) == ((0, ["begun", "approved: False"]) if answered else (10, ["begun"]))
+
+
+# ---------------------------------------------------------------- whatever the machine's load: trainings are made up
+
+
+def _fakes() -> Any:
+    spec = importlib.util.spec_from_file_location("replay_fakes", Path(__file__).parent / "graph" / "graph_fakes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+FAKES = _fakes()
+STEADY, FRAIL = "tries", "tries|tries"
+DECISIONS = ("allotted", "proposal", "check", "repair", "judged", "promotion", "promoted", "diagnosis")
+LATE = ("s1r1c3", "s1r1c3-fix1")
+HOPELESS = -2.0
+"""The weight of a candidate that the checks refuse."""
+
+
+class Pretence(FAKES.FakeExecutor):
+    """No training takes place; of the `late` ones it is said that they took too long."""
+
+    late: tuple[str, ...] = ()
+
+    def train(self, request: BranchRequest, *rest: Any) -> Evaluation:
+        if request.candidate not in self.late:
+            return super().train(request, *rest)
+        asked = {"candidate": request.candidate, "branch": request.branch, "seeds": request.seeds}
+        error = Failure(stage="timeout", message="took too long", line=7)
+        return Evaluation(**asked, steps=request.train.steps, error=error)
+
+
+class MadeUp(Local):
+    """Real roles over an executor that only pretends."""
+
+    def __init__(self, unsound: Callable[[Signal], bool], late: tuple[str, ...] = ()) -> None:
+        super().__init__(unsafe_jail=False)
+        self.unsound, self.late = unsound, late
+
+    def engage(self, settings: RunSettings) -> Executor:
+        executor: Executor = Pretence(effect=0.1, unsound=self.unsound)
+        executor.late = self.late
+        return executor
+
+
+class Two:
+    """The words of two generators that try what they propose; after so many requests one of them, or both, die.
+
+    What the frail one proposes first is refused, so that in any case it is asked for a repair.
+    """
+
+    def __init__(self, mortal: tuple[str, ...], requests: int) -> None:
+        self.mortal, self.left = mortal, requests
+        self.first: str | None = None
+        self.died: set[str] = set()
+        self.lock = threading.Lock()
+
+    def __call__(self, request: dict[str, Any]) -> str:
+        if "You design learning signals" not in request["messages"][0]["content"]:
+            return json.dumps({"summary": "fine", "findings": [{"failure": "none", "advice": "go on"}]})
+        model, asked = request["model"], str(request["messages"][1]["content"])
+        with self.lock:
+            if model in self.mortal:
+                self.left -= 1
+                if self.left < 0:
+                    self.died.add(model)
+                    raise ConnectionResetError
+            if model == FRAIL:
+                self.first = self.first or asked
+        weight = HOPELESS if asked == self.first else 1 + zlib.crc32(asked.encode()) % 1000 / 500
+        config = {"reward": {"terms": [{"kind": "approach", "weight": weight}]}}
+        return json.dumps({"proposals": [{"kind": "new", "rationale": "go there", "config": config}]})
+
+
+def two_generators(url: str) -> RunSettings:
+    models = {name: ModelSettings(model=name, base_url=url, timeout=5.0) for name in (STEADY, FRAIL)}
+    roles = RoleSettings(generators=(STEADY, FRAIL), critic=STEADY, models=models)
+    method = method_from("lero", {"rounds": 2, "candidates": 3, "search_seeds": 3, "confirm_seeds": 4})
+    return RunSettings(task="mpe/simple_spread", method=method, train=TrainConfig(steps=100), roles=roles, workers=2)
+
+
+def decided(run: Path) -> list[dict[str, Any]]:
+    events = [event for event in RunDirectory.open(run).events() if event["event"] in DECISIONS]
+    return sorted((_lasting(event) for event in events), key=lambda event: json.dumps(event, sort_keys=True))
+
+
+def hopeless(signal: Signal) -> bool:
+    return bool(FAKES.weight_of(signal) == HOPELESS)
+
+
+class Moody:
+    """The checks of a busy machine: what was refused is sound now, and all else is refused three times before."""
+
+    def __init__(self) -> None:
+        self.times: Counter[str] = Counter()
+
+    def __call__(self, signal: Signal) -> bool:
+        self.times[canonical(signal)] += 1
+        return not hopeless(signal) and self.times[canonical(signal)] <= 3
+
+
+def begin(run: Path, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a pause where everybody is dead, after which all are well."""
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    monkeypatch.setattr("marlsmith.agents.asking.patience.LONGEST_WAIT", 0.0)
+    busy = MadeUp(hopeless, LATE)
+    try:
+        list(start(two_generators(endpoint.url), busy, run))
+    except PausingError:
+        endpoint.content.mortal = ()
+        list(resume(run, busy))
+    monkeypatch.delenv("OPENAI_API_KEY")
+    for name in ("send", "preflight"):
+        monkeypatch.setattr(f"marlsmith.agents.asking.endpoint.Endpoint.{name}", refuse)
+
+
+@pytest.mark.parametrize(
+    ("mortal", "requests"),
+    [((FRAIL,), 1), ((FRAIL,), 3), ((STEADY, FRAIL), 3), ((STEADY, FRAIL), 5)],
+    ids=["taken over", "taken over later", "resumed", "resumed later"],
+)
+def test_a_replay_is_the_same_though_every_check_ends_otherwise(
+    tmp_path: Path,
+    chat_endpoint: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    mortal: tuple[str, ...],
+    requests: int,
+) -> None:
+    """Two generators with tools, one of which dies midway: its slots are taken over, or the run pauses and goes on."""
+    run, again = tmp_path / "run", tmp_path / "again"
+    endpoint = chat_endpoint(Two(mortal, requests), key=SECRET)
+    begin(run, endpoint, monkeypatch)
+    source = RunDirectory.open(run)
+    assert endpoint.content.died, "nobody died"
+    refused = {event["candidate"] for event in source.events() if event["event"] == "check" and not event["accepted"]}
+    assert refused
+
+    roles = source.settings.roles.model_copy(update={"replay": str(run)})
+    moods = Moody()
+    list(start(source.settings.model_copy(update={"roles": roles}), MadeUp(moods), again))
+    assert max(moods.times.values()) == 4, "a tool and three tries of the check"
+    results = [
+        [e["result"] for e in RunDirectory.open(at).events() if e["event"] == "role_tool"] for at in (run, again)
+    ]
+    assert "Accepted" in "".join(results[0])
+    assert sum("not a number" in result for result in results[1]) > sum("not a number" in r for r in results[0])
+    assert decided(again) == decided(run)
+    for room in ("candidates", "branches"):
+        assert records(again, room) == records(run, room) != {}
+    assert [name for name in LATE if (run / "branches" / name).exists()], "none took too long"
+
+
+def test_what_the_repeated_run_let_pass_is_checked_all_the_same(tmp_path: Path) -> None:
+    """Its directory may come from anybody: here it says that everything was accepted."""
+    source = tmp_path / "source"
+    list(start(FAKES.make_settings(rounds=1), FAKES.Equipment(), source))
+    for file in (source / "candidates").glob("*-checks.json"):
+        checks = json.loads(file.read_text())["checks"]
+        file.write_text(json.dumps({"checks": [check | {"accepted": True, "by": "executor"} for check in checks]}))
+    executor = FAKES.FakeExecutor(unsound=lambda signal: True)
+    settings = FAKES.make_settings(rounds=1, roles=RoleSettings(replay=str(source)))
+    events = list(start(settings, FAKES.Equipment(executor), tmp_path / "again"))
+    refusals = [event for event in events if event["event"] == "check"]
+    assert {(event["accepted"], event["by"]) for event in refusals} == {(False, "executor")}
+    assert {request.candidate for request in executor.trained} == {"native"}

@@ -108,6 +108,11 @@ def test_a_budget_of_money_without_a_price_is_said_to_be_refused() -> None:
     assert "price = {" in shown.stdout
 
 
+def test_counts_are_written_out() -> None:
+    shown = roles("--budget", "tokens=1000000", "--budget", "critic.calls=2500", "--budget", "money=2.5")
+    assert "budget: run 1,000,000 tokens, 2.5 money; critic 2,500 calls\n" in shown.stdout
+
+
 def test_mistakes_are_one_sentence() -> None:
     Path("marlsmith.toml").write_text("[roles]\nvalidater = 'offline'\n")
     for command in ("roles", "run"):

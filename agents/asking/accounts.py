@@ -13,9 +13,10 @@ from marlsmith.agents.asking import book
 from marlsmith.agents.asking.address import Key
 from marlsmith.agents.asking.book import Book, Index, Line
 from marlsmith.agents.asking.estimates import Habits, prompt_tokens
+from marlsmith.agents.asking.keys import Keys
 from marlsmith.agents.asking.ledger import Bill, Cost, Ledger, Spent
 from marlsmith.agents.asking.prices import Tariff, known_price, limits_money, unpriced
-from marlsmith.agents.asking.question import Question, Reply, Role, Rung, Usage
+from marlsmith.agents.asking.question import Message, Question, Reply, Role, Rung, Usage
 from marlsmith.agents.asking.replaying import Recording
 from marlsmith.agents.settings import Budget, ModelSettings
 
@@ -37,7 +38,8 @@ class Accounts:
     """Of one run; shared by all its clients, from several threads.
 
     What earlier processes have written down is spent, and need not be asked again. With `replay`, the directory
-    of another run, every answer comes from its record, and no budget holds.
+    of another run, every answer comes from its record, and no budget holds. Once `interrupted` is set, nothing
+    more is asked: whoever would, or waits for an answer, raises Interrupted.
     """
 
     def __init__(
@@ -46,16 +48,19 @@ class Accounts:
         budget: Budget | None = None,
         keys: Sequence[Key] = (),
         replay: Path | None = None,
+        interrupted: threading.Event | None = None,
     ) -> None:
+        self.interrupted = interrupted or threading.Event()
         self._budget = budget or Budget()
+        self.keys = Keys(keys)
         self._book = Book(log, keys)
         self._lock = threading.Lock()
         self._habits = Habits()
         self._tariffs: dict[str, Tariff | None] = {}
         self._recording = Recording(replay) if replay is not None else None
-        self._ledger = Ledger(None if replay is not None else budget)
-        lines = self._book.open()
-        self._known = Index(lines)
+        self._ledger = Ledger(None if replay is not None else budget, self.interrupted)
+        self._known = Index(self._book.open())
+        lines = list(self._known.lines())
         self._copied = Counter(line["place"] for line in lines)
         for line in lines:
             self._count(line)
@@ -73,12 +78,24 @@ class Accounts:
             finally:
                 self._copy(question.place)
 
+    def exchange(self, question: Question, asked: str, exchange: Sequence[Message]) -> Sequence[Message]:
+        """A call of tools as the record has it, else as it is.
+
+        What a tool says may have been measured: told anew, it would make another question of the one that follows.
+        """
+        with self._lock:
+            known = self._recording or self._known
+            before, same = self._book.hidden([*question.messages]), self._book.hidden([*exchange])
+            return known.exchange(question.place, self._book.hidden(asked), before, same) or exchange
+
     @contextmanager
-    def attempt(self, question: Question, asked: str, settings: ModelSettings | None, rung: Rung) -> Iterator[Attempt]:
+    def attempt(
+        self, question: Question, asked: str, settings: ModelSettings | None, rung: Rung, *, limited: bool = True
+    ) -> Iterator[Attempt]:
         """Around one request: refused before it where the budget says no, recorded after it in any case.
 
-        Without settings it goes to a person, who is not paid. Raises BudgetError before, UserError where the
-        record cannot be written.
+        Without settings it goes to a person, who is not paid. `limited`: it says how long its answer may be, where
+        question or settings do. Raises BudgetError before, UserError where the record cannot be written.
         """
         if self._recording is not None:
             raise self._recording.miss(question, asked, self._book)
@@ -91,9 +108,9 @@ class Accounts:
         if tariff is None and limits_money(self._budget, question.role):
             raise unpriced(settings)
         likely = _cost(self._habits.likely(question, asked, settings), tariff)
-        most = _cost(self._habits.most(question, asked, settings), tariff)
+        most = _cost(self._habits.most(question, asked, settings, limited=limited), tariff)
         with (
-            self._ledger.admitted(question.role, question.place, likely, most, settings.timeout) as bill,
+            self._ledger.admitted(question.role, question.place, asked, likely, most, settings.timeout) as bill,
             self._recorded(question, asked, rung, attempt, bill, tariff),
         ):
             yield attempt
@@ -103,21 +120,25 @@ class Accounts:
         if self._recording is None:
             self._book.write([book.unanswered_line(question, asked, error)])
 
-    def discard(self, place: str) -> None:
-        """What was said at this place is of no use: a resume asks anew."""
+    def discard(self, place: str, asked: str) -> None:
+        """What was said at this place by whom it was asked is of no use: a resume asks anew."""
         if self._recording is None:
             with self._lock:
-                self._known.discard(place)
-            self._book.write([book.discarded_line(place)])
+                self._known.discard(place, asked)
+            self._book.write([book.discarded_line(place, asked)])
 
-    def spent(self, role: Role | None = None, place: str | None = None) -> Spent:
-        """By the run in all its processes, or of that by one role, or at one place."""
-        return self._ledger.spent(role, place)
+    def spent(self, role: Role | None = None, place: str | None = None, asked: str | None = None) -> Spent:
+        """By the run in all its processes, or of that by one role, at one place, with one of those who are asked."""
+        return self._ledger.spent(role, place, asked)
 
     @contextmanager
     def _recorded(
         self, question: Question, asked: str, rung: Rung, attempt: Attempt, bill: Bill | None, tariff: Tariff | None
     ) -> Iterator[None]:
+        if bill is not None:  # so that a kill while it is under way leaves a trace of what may be paid for
+            least = Usage(prompt_tokens(question), estimated=True)
+            money = tariff.money(least) if tariff else None
+            self._book.write([book.begun_line(question, asked, least.tokens, money)])
         started = time.monotonic()
         try:
             yield
@@ -131,8 +152,8 @@ class Accounts:
                 usage = _usage(question, attempt)
                 money = tariff.money(usage) if tariff else None
                 bill.spent = Spent(1, int(error is not None), usage, money)
-                if reply is not None:
-                    self._habits.learn(asked, usage)
+                if reply is not None or attempt.usage is not None:
+                    self._habits.learn(asked, question.room, usage)
             seconds = time.monotonic() - started
             self._book.write([book.request_line(question, asked, rung, reply, error, usage, money, seconds)])
 
@@ -149,10 +170,11 @@ class Accounts:
     def _count(self, line: Line) -> None:
         usage = book.usage_of(line)
         if usage is not None:
-            failed = line["error"] is not None
-            self._ledger.charge(line["role"], line["place"], Spent(1, int(failed), usage, line["money"]))
-            if not failed:
-                self._habits.learn(line["asked"], usage)
+            failed = book.failed(line)
+            spent = Spent(1, int(failed), usage, line["money"])
+            self._ledger.charge(line["role"], line["place"], line["asked"], spent)
+            if usage.completion_tokens or not failed:
+                self._habits.learn(line["asked"], line.get("room"), usage)
 
     def _tariff(self, asked: str, settings: ModelSettings) -> Tariff | None:
         with self._lock:

@@ -57,8 +57,8 @@ def hosted_or_stand_in() -> str | None:
 
 
 def looks_like_a_key(text: str) -> bool:
-    """A key where a name belongs must not be quoted, kept or sent on."""
-    return bool(_KEYS.match(text))
+    """A key where a name or an address belongs must not be quoted, kept or sent on."""
+    return any(_KEYS.match(part) for part in text.split("@"))
 
 
 def checked_address(base_url: str) -> str:
@@ -84,7 +84,7 @@ def checked_address(base_url: str) -> str:
 
 
 class Key:
-    """A key, by the name of its variable: read when it is needed, and hidden wherever it comes back."""
+    """A key, by the name of its variable: read when it is needed; Keys hide it wherever it comes back."""
 
     def __init__(self, variable: str) -> None:
         self.variable = variable
@@ -100,7 +100,3 @@ class Key:
                 f"{self.variable} holds a blank, a line break or another character that no key has: set it anew"
             )
         return key
-
-    def hide(self, text: str) -> str:
-        key = self.read()
-        return text.replace(key, "***") if len(key) >= SECRET_LENGTH else text

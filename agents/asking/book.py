@@ -1,8 +1,9 @@
 """llm.jsonl: everything that was asked and answered in a run, a line each, and how it is found again.
 
-Four kinds of line. A request, with its reply or its error. `unanswered`: no reply could be had, and the caller was
-told so. `discarded`: what was said at a place so far was of no use, a resume asks anew. And of any of them, in
-the run directory of a replay, a copy that says `replayed`.
+Four kinds of line. `begun`: a request goes out; without the next kind after it, a kill came between. A request, with
+its reply or its error. `unanswered`: no reply could be had, and the caller was told so. `discarded`: what was said at
+a place so far was of no use, a resume asks anew. And of any of them, in the run directory of a replay, a copy that
+says `replayed`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from marlsmith.agents.asking.address import Key
-from marlsmith.agents.asking.question import Question, Reply, Rung, ToolCall, Usage
+from marlsmith.agents.asking.keys import Keys
+from marlsmith.agents.asking.lines import require
+from marlsmith.agents.asking.question import Message, Question, Reply, Rung, ToolCall, Usage
 from marlsmith.schemas import UserError
 
 FILE = "llm.jsonl"
@@ -33,16 +36,22 @@ class Book:
 
     def __init__(self, file: Path | None, keys: Sequence[Key] = ()) -> None:
         self.file = file
-        self._keys = keys
+        self._keys = Keys(keys)
         self._lock = threading.Lock()
 
     def open(self) -> list[Line]:
         """What it holds, without a last line that a kill has cut: more is to be appended."""
-        if self.file is None or not self.file.exists():
+        if self.file is None:
             return []
-        with _writing(self.file), open(self.file, "rb+") as file:
-            file.truncate(file.read().rfind(b"\n") + 1)
-        return list(read(self.file))
+        lines = list(read(self.file))
+        if self.file.exists():
+            with _writing(self.file), open(self.file, "rb+") as file:
+                last = file.read().rpartition(b"\n")[2]
+                if _is_cut(last):
+                    file.truncate(file.tell() - len(last))
+                else:
+                    file.write(b"\n")
+        return lines
 
     def write(self, lines: Iterable[Line]) -> None:
         """In one write, so that neither parallel roles nor a kill can tear an earlier line."""
@@ -63,43 +72,43 @@ class Book:
 
     def hidden(self, value: Any) -> Any:
         """Without the keys, wherever in it they stand."""
-        if isinstance(value, str):
-            for key in self._keys:
-                value = key.hide(value)
-            return value
-        if isinstance(value, dict):
-            return {self.hidden(name): self.hidden(item) for name, item in value.items()}
-        return [self.hidden(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return self._keys.hidden(value)
 
 
 def read(file: Path) -> Iterator[Line]:
-    """What follows the last newline was cut by a kill, or is being written."""
+    """A last line that is not whole was cut by a kill, or is being written. Blank ones may be there."""
     if not file.exists():
         return
+    if not file.is_file():  # to open a pipe may take for ever
+        raise UserError(f"{file} is no file: remove it")
     try:
-        lines = file.read_bytes().split(b"\n")[:-1]
+        lines = file.read_bytes().split(b"\n")
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}): make it readable") from None
+    if _is_cut(lines[-1]):
+        lines.pop()
     for number, text in enumerate(lines, start=1):
+        if not text.strip():
+            continue
         try:
             line = json.loads(text)
-            _require_whole(line)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{file} is damaged in line {number}: delete that line") from error
+            require(line)
+        except RecursionError:
+            raise UserError(f"{file} is damaged in line {number} (it nests too deep): delete that line") from None
+        except ValueError as error:
+            raise UserError(f"{file} is damaged in line {number} ({error}): delete that line") from None
         yield line
 
 
-def _require_whole(line: Line) -> None:
-    """Raises an error of its own where something is missing that a resume or a replay goes by."""
-    needed = {"place"}
-    if is_request(line):
-        needed |= {"role", "hash", "asked", "usage", "money", "error"}
-    elif "unanswered" in line:
-        needed |= {"role", "hash", "error"}
-    if missing := needed - line.keys():
-        raise KeyError(*missing)
-    usage_of(line)
-    answer_of(line)
+def _is_cut(last: bytes) -> bool:
+    """What follows the last newline is no whole line: nothing, or the beginning of one."""
+    try:
+        json.loads(last)
+    except RecursionError:  # no beginning of a line of ours
+        return False
+    except ValueError:
+        return True
+    return False
 
 
 # ---------------------------------------------------------------- lines
@@ -147,6 +156,19 @@ def request_line(
     }
 
 
+def begun_line(question: Question, asked: str, tokens: int, money: float | None) -> Line:
+    """Short, as each request has one. `tokens`: what it takes at least, and `money` costs, if it never ends."""
+    return {
+        "time": _now(),
+        "hash": question.hash(asked),
+        "asked": asked,
+        "role": question.role,
+        "place": question.place,
+        "begun": tokens,
+        "money": money,
+    }
+
+
 def unanswered_line(question: Question, asked: str, error: Exception) -> Line:
     return {
         "time": _now(),
@@ -158,15 +180,22 @@ def unanswered_line(question: Question, asked: str, error: Exception) -> Line:
     }
 
 
-def discarded_line(place: str) -> Line:
-    return {"time": _now(), "place": place, "discarded": True}
+def discarded_line(place: str, asked: str) -> Line:
+    return {"time": _now(), "place": place, "asked": asked, "discarded": True}
 
 
 def is_request(line: Line) -> bool:
     return "messages" in line
 
 
+def failed(line: Line) -> bool:
+    """Of a request, or one that has only begun."""
+    return "begun" in line or line["error"] is not None
+
+
 def usage_of(line: Line) -> Usage | None:
+    if "begun" in line:
+        return Usage(line["begun"], estimated=True)
     usage = line.get("usage")
     return Usage(**usage) if usage is not None else None
 
@@ -191,39 +220,70 @@ def _now() -> str:
 
 
 class Index:
-    """The lines of a book, by place and by question."""
+    """The lines of a book, by place and by question; of those that say `begun`, the ones that never ended."""
 
     def __init__(self, lines: Iterable[Line] = ()) -> None:
         self.at: defaultdict[str, list[Line]] = defaultdict(list)
-        self._usable: dict[tuple[str, str], Reply] = {}
+        self._usable: dict[tuple[str, str], tuple[str, Reply]] = {}
         self._last: dict[tuple[str, str], Reply | Line] = {}
+        self._under_way: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
         for line in lines:
             self._add(line)
 
     def usable(self, place: str, hash: str) -> Reply | None:
         """The last reply, unless it was discarded."""
-        return self._usable.get((place, hash))
+        asked_and_reply = self._usable.get((place, hash))
+        return asked_and_reply[1] if asked_and_reply else None
 
     def last(self, place: str, hash: str) -> Reply | Line | None:
         """What a question came to in the end, of use or not: a reply, or the line that says that there was none."""
         return self._last.get((place, hash))
 
-    def discard(self, place: str) -> None:
-        self._usable = {key: reply for key, reply in self._usable.items() if key[0] != place}
+    def discard(self, place: str, asked: str | None) -> None:
+        """What was said there by whom it was asked; None: by all."""
+        self._usable = {
+            key: known for key, known in self._usable.items() if key[0] != place or asked not in (None, known[0])
+        }
+
+    def exchange(
+        self, place: str, asked: str, before: Sequence[Message], exchange: Sequence[Message]
+    ) -> Sequence[Message] | None:
+        """The same calls of tools, after the same messages, with what the tools said then."""
+        start, end = len(before), len(before) + len(exchange)
+        for line in reversed(self.at.get(place, ())):
+            if is_request(line) and line["asked"] == asked and line["messages"][:start] == before:
+                found: list[Message] = line["messages"][start:end]
+                if _without_results(found) == _without_results(exchange):
+                    return found
+        return None
+
+    def lines(self) -> Iterator[Line]:
+        return (line for lines in self.at.values() for line in lines)
 
     def requests(self) -> Iterator[Line]:
-        return (line for lines in self.at.values() for line in lines if is_request(line))
+        return filter(is_request, self.lines())
 
     def _add(self, line: Line) -> None:
         place = line["place"]
+        # In copies nothing ends: of what has begun, they hold only what never ended.
+        ends = is_request(line) and not line.get("replayed")
+        if ends and (begun := self._under_way[place, line["hash"]]):
+            self.at[place].remove(begun.pop())
         self.at[place].append(line)
-        if line.get("discarded"):
-            self.discard(place)
+        if "begun" in line:
+            self._under_way[place, line["hash"]].append(line)
+        elif line.get("discarded"):
+            self.discard(place, line.get("asked"))
         elif "unanswered" in line:
             self._last[place, line["hash"]] = line
             self._usable.pop((place, line["hash"]), None)
         elif (reply := answer_of(line)) is not None:
-            self._last[place, line["hash"]] = self._usable[place, line["hash"]] = reply
+            self._last[place, line["hash"]] = reply
+            self._usable[place, line["hash"]] = line["asked"], reply
+
+
+def _without_results(exchange: Sequence[Message]) -> list[Message]:
+    return [{**message, "content": None} if message["role"] == "tool" else message for message in exchange]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,6 @@ from marlsmith.agents.asking.accounts import Accounts
 from marlsmith.agents.asking.ledger import Spent
 from marlsmith.agents.asking.question import (
     Answer,
-    AnswerError,
     Message,
     Question,
     Reply,
@@ -27,7 +27,7 @@ from marlsmith.agents.asking.question import (
 )
 from marlsmith.agents.asking.reading import Fault, complete, read, without_reasoning
 from marlsmith.prompts import Prompts
-from marlsmith.schemas import Interrupted, PausingError, printable
+from marlsmith.schemas import AnswerError, Interrupted, PausingError, printable
 
 LEAST_ROOM = 8192
 """Tokens for an answer that was cut short; a model that thinks needs as many."""
@@ -38,10 +38,13 @@ LONGEST_RESULT = 8_000
 
 
 class Client:
-    """Puts questions to one model, or one person. Safe to share between threads."""
+    """Puts questions to one model, or one person. Safe to share between threads.
 
-    def __init__(self, wire: Wire, accounts: Accounts, prompts: Prompts | None = None) -> None:
-        self.name = wire.name
+    `name`: two may be the same model, asked in different ways.
+    """
+
+    def __init__(self, wire: Wire, accounts: Accounts, prompts: Prompts | None = None, name: str | None = None) -> None:
+        self.name = name or wire.name
         self._wire = wire
         self._accounts = accounts
         self._prompts = prompts or Prompts()
@@ -76,16 +79,26 @@ class Client:
         try:
             return self._answer(question, schema, complaints, combine, text_form, tools)
         except AnswerError:
-            self._accounts.discard(place)  # a resume shall not read the same again
+            self.discard(place)  # a resume shall not read the same again
             raise
 
+    def behind(self, gate: Callable[[], None]) -> Client:
+        """The same client, but that a question which really goes out passes `gate` first.
+
+        What the gate raises takes the place of an answer, and like one it is on record where it is a
+        PausingError: so a replay, in which no gate is passed, knows which questions were never put.
+        """
+        gated = copy(self)
+        gated._wire = _Gated(self._wire, gate)
+        return gated
+
     def spent(self, place: str) -> Spent:
-        """What the questions of a place have taken so far."""
-        return self._accounts.spent(place=place)
+        """What its questions at a place have taken so far; those of others, whose slot it was, are not its own."""
+        return self._accounts.spent(place=place, asked=self._wire.asked)
 
     def discard(self, place: str) -> None:
         """What was answered here turned out unusable after all: a resume shall not read the same again."""
-        self._accounts.discard(place)
+        self._accounts.discard(place, self._wire.asked)
 
     def _answer(
         self,
@@ -103,7 +116,7 @@ class Client:
         first: Answer | None = None
         faults: list[str] = []
         try:
-            first = read(reply, schema, text_form)
+            first = read(reply, schema, text_form, self._accounts.keys)
             faults = complaints(first) if complaints else []
             if not faults:
                 return first
@@ -117,7 +130,8 @@ class Client:
             {"role": "user", "content": self._prompts.render("answer/repair", fault=fault)},
         )
         try:
-            second = read(self._whole(replace(question, messages=messages), schema, text_form), schema, text_form)
+            reply = self._whole(replace(question, messages=messages, fault=fault), schema, text_form)
+            second = read(reply, schema, text_form, self._accounts.keys)
         except (Fault, AnswerError) as still:
             if first is not None:
                 return first
@@ -144,7 +158,8 @@ class Client:
             results = [toolbox.call(call.name, call.arguments)[:LONGEST_RESULT] for call in calls]
             if left == 0:
                 results[-1] += "\n\n" + self._prompts.render("answer/now")
-            question = replace(question, messages=(*question.messages, *_exchange(reply.text, calls, results)))
+            exchange = self._accounts.exchange(question, self._wire.asked, _exchange(reply.text, calls, results))
+            question = replace(question, messages=(*question.messages, *exchange))
         return question, self._whole(question, schema, text_form)
 
     def _whole(self, question: Question, schema: type[Answer], text_form: TextForm[Answer] | None) -> Reply:
@@ -169,6 +184,8 @@ class Client:
         recalled = self._accounts.recall(question, self._wire.asked)
         if recalled is not None:
             return recalled
+        if self._accounts.interrupted.is_set():
+            raise Interrupted("the run is to stop")
         try:
             return self._wire.send(question)
         except Interrupted:  # no answer, but no fact about who was asked either
@@ -176,6 +193,16 @@ class Client:
         except (AnswerError, PausingError) as error:
             self._accounts.unanswered(question, self._wire.asked, error)
             raise
+
+
+class _Gated:
+    def __init__(self, wire: Wire, gate: Callable[[], None]) -> None:
+        self.name, self.asked = wire.name, wire.asked
+        self._wire, self._gate = wire, gate
+
+    def send(self, question: Question) -> Reply:
+        self._gate()
+        return self._wire.send(question)
 
 
 def _exchange(said: str, calls: tuple[ToolCall, ...], results: list[str]) -> tuple[Message, ...]:

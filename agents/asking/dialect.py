@@ -86,7 +86,10 @@ class Dialect:
         return messages
 
     def after(self, words: str, question: Question, settings: ModelSettings) -> Dialect | None:
-        """What to try once a request in this dialect was refused with these words (lower case); None: nothing."""
+        """What to try once a request in this dialect was refused with these words (lower case); None: nothing.
+
+        Each refusal takes something away that does not come back, so that a question meets ten at the most.
+        """
         body = self.body(question, settings)
         for name in ("temperature", "reasoning_effort"):
             if name in body and name in words:
@@ -96,7 +99,7 @@ class Dialect:
             if not self.other_limit and _UNKNOWN.search(words):
                 return replace(self, other_limit=True)
             most = _AT_MOST.search(words)
-            if most and int(most[1]) < body[limit] and not _TOO_LONG.search(words):
+            if most and self.most is None and int(most[1]) < body[limit] and not _TOO_LONG.search(words):
                 return replace(self, most=int(most[1]))
             return replace(self, roomless=True)
         if _TOO_LONG.search(words) or _FILTERED.search(words):

@@ -13,18 +13,18 @@ from pydantic import BaseModel
 
 from marlsmith.agents.asking.accounts import Accounts, Attempt
 from marlsmith.agents.asking.address import Key, address
-from marlsmith.agents.asking.completion import Malformed, completion
+from marlsmith.agents.asking.completion import Malformed, completion, refusal
 from marlsmith.agents.asking.dialect import ANSWER, Dialect, about_the_question
 from marlsmith.agents.asking.estimates import prompt_tokens, tokens_in
+from marlsmith.agents.asking.keys import Keys
 from marlsmith.agents.asking.pacing import Pacing
 from marlsmith.agents.asking.patience import Passing, Patience, retry_after
-from marlsmith.agents.asking.question import AnswerError, Question, Reply, Rung, Tool, ToolCall, Usage
-from marlsmith.agents.asking.transport import Transport
+from marlsmith.agents.asking.question import Question, Reply, Rung, Tool, ToolCall, Usage
+from marlsmith.agents.asking.transport import Received, Transport
 from marlsmith.agents.settings import ModelSettings
-from marlsmith.schemas import EndpointError, plain, printable
+from marlsmith.schemas import AnswerError, EndpointError, Interrupted, plain
 
 if TYPE_CHECKING:
-    import openai
     from langchain_openai import ChatOpenAI
 
 PREFLIGHT_TIMEOUT = 5.0
@@ -75,8 +75,10 @@ class Endpoint:
         self._accounts = accounts
         self._backoff = backoff
         self._key = Key(settings.key_variable)
+        self._keys = accounts.keys + Keys([self._key])
         self._lock = threading.Lock()
-        self._pacing = Pacing(settings.parallel, settings.requests_per_minute)
+        self._interrupted = accounts.interrupted
+        self._pacing = Pacing(settings.parallel, settings.requests_per_minute, interrupted=self._interrupted)
         self._transport: Transport | None = None
         self._chat: ChatOpenAI | None = None
         self._dialect = Dialect(tools=settings.tools)
@@ -128,9 +130,10 @@ class Endpoint:
         """In the fullest dialect that this endpoint takes.
 
         What a dialect leaves out is remembered when a reply came in it, not when it was refused: a 400 can also
-        mean that this one request was too long.
+        mean that this one request was too long. Raises Interrupted, within moments, once the run is to stop.
         """
-        patience = Patience(f"{self.name} at {self.address}", self.settings.timeout, self._backoff)
+        who = f"{self.name} at {self.address}"
+        patience = Patience(who, self.settings.timeout, self._backoff, self._interrupted)
         dialect = self._known()
         while True:
             try:
@@ -172,7 +175,9 @@ class Endpoint:
         """One request, recorded and counted whether or not a reply comes."""
         with (
             self._pacing.turn(),
-            self._accounts.attempt(question, self.asked, self.settings, dialect.rung_for(question)) as attempt,
+            self._accounts.attempt(
+                question, self.asked, self.settings, dialect.rung_for(question), limited=not dialect.roomless
+            ) as attempt,
         ):
             started = time.monotonic()
             try:
@@ -185,7 +190,7 @@ class Endpoint:
             return attempt.reply
 
     def _call(self, question: Question, dialect: Dialect, seconds: float, attempt: Attempt) -> Reply:
-        """Raises Passing, _Refused, AnswerError or EndpointError."""
+        """Raises Passing, _Refused, AnswerError, EndpointError or Interrupted."""
         import openai
 
         chat, transport = self._wired()
@@ -193,28 +198,35 @@ class Endpoint:
         with transport.call(seconds) as call:
             try:
                 bound.invoke(dialect.messages(question))
-            except openai.APIStatusError as error:
-                self._status(error, question, dialect)
-            except Exception as error:
-                attempt.reached = call.sent
-                if call.too_large:
-                    raise AnswerError(f"{self.name} as {question.role}: {self._public(error)}") from None
-                if call.late or isinstance(error, openai.APITimeoutError):
-                    raise Passing(f"no reply within {seconds:.3g} s", timeout=True) from None
-                if isinstance(error, openai.APIError) or call.body is None:
+            except Exception as error:  # always: the transport ends the request once the reply is here
+                if call.received is None:
+                    attempt.reached = call.sent
+                    if self._interrupted.is_set():
+                        raise Interrupted("the run is to stop") from None
+                    if call.too_large:
+                        raise AnswerError(f"{self.name} as {question.role}: {self._public(error)}") from None
+                    if call.late or isinstance(error, openai.APITimeoutError):
+                        raise Passing(f"no reply within {seconds:.3g} s", timeout=True) from None
                     raise Passing(self._public(error)) from None
-                # ChatOpenAI trips over much that is readable; what its errors say is not for people.
-            attempt.reached = True
-            try:
-                reply = completion(call.body or b"")
-            except Malformed as error:
-                attempt.usage = error.usage if error.usage.tokens else None
-                raise Passing(self._public(error)) from None
-            return self._read(reply, question, dialect.rung_for(question))
+        received = call.received
+        assert received is not None
+        if not 200 <= received.status < 300:
+            self._status(received, question, dialect)
+        attempt.reached = True
+        try:
+            reply = completion(received.body, self._keys)
+        except Malformed as error:
+            attempt.usage = error.usage if error.usage.tokens else None
+            raise Passing(str(error)) from None
+        return self._read(reply, question, dialect.rung_for(question))
 
-    def _status(self, error: openai.APIStatusError, question: Question, dialect: Dialect) -> NoReturn:
-        status, said = error.status_code, self._public(error)
-        words = " ".join(map(str, (said, error.code, error.type, error.param))).lower()
+    def _status(self, received: Received, question: Question, dialect: Dialect) -> NoReturn:
+        status = received.status
+        place = (received.moved or self.address).rstrip("/").removesuffix("/chat/completions")
+        if place != self.address:
+            place = self._keys.told(place, 200)
+            raise EndpointError(f"{self.address} has moved to {place} (HTTP {status}): write that address")
+        said, words = refusal(status, received.body, self._keys)
         if status == 413:
             raise AnswerError(f"{self.name} as {question.role}: the endpoint finds the question too large") from None
         if status == 429 and _NO_CREDIT.search(words):
@@ -222,20 +234,19 @@ class Endpoint:
         if status in (400, 422) or (status not in (401, 402, 403) and dialect.names_its_form(words, question)):
             raise _Refused(said, words) from None
         if status in WORTH_A_TRY or status >= 500:
-            raise Passing(said, wait=retry_after(error.response.headers.get("retry-after"))) from None
+            raise Passing(said, wait=retry_after(received.retry_after)) from None
         raise EndpointError(self._final(status, said)) from None
 
     def _read(self, reply: Reply, question: Question, rung: Rung) -> Reply:
-        """What came back, without the key that some servers echo: from here it goes into logs and programs."""
+        """With the answer as its text, by whichever way it came."""
         answers = [made.arguments for made in reply.tool_calls if made.name == ANSWER]
         calls = [made for made in reply.tool_calls if made.name != ANSWER]
         if rung == "tool" and not answers:
             rung = "text"  # it lets tools pass without a look at them
         return replace(
             reply,
-            text=self._key.hide(answers[0] if answers else reply.text),
-            refusal=self._key.hide(reply.refusal) if reply.refusal else None,
-            tool_calls=tuple(replace(made, arguments=self._key.hide(made.arguments)) for made in calls),
+            text=answers[0] if answers else reply.text,
+            tool_calls=tuple(calls),
             usage=reply.usage if reply.usage.tokens else _estimated(question, reply),
             rung=rung,
         )
@@ -247,7 +258,7 @@ class Endpoint:
                 from pydantic import SecretStr
 
                 key = self._key.presented()
-                self._transport = Transport()
+                self._transport = Transport(self._interrupted)
                 self._chat = ChatOpenAI(
                     model=self.settings.model,
                     base_url=self.address,
@@ -263,19 +274,19 @@ class Endpoint:
     # ------------------------------------------------------------ words for people, without the key
 
     def _public(self, error: object) -> str:
-        said = self._key.hide(str(error)) or type(error).__name__
+        said = str(error) or type(error).__name__
         cause: BaseException | None = getattr(error, "__cause__", None)
         while cause is not None and cause.__cause__ is not None:
             cause = cause.__cause__
         if cause is not None and str(cause) not in said:  # "Connection error." alone helps nobody
-            said = f"{said[:1000]} {self._key.hide(str(cause))}"
-        return printable(said[:3000], 300)
+            said = f"{self._keys.told(said, 1000)} {cause}"
+        return self._keys.told(said, 300)
 
     def _final(self, status: int, said: str) -> str:
         """One sentence for a status that no retry can mend."""
         if status == 401 or (status == 403 and not self._key.read()):
-            state = "is not accepted" if self._key.read() else "is not set"
-            return f"{self.address} asks for a key (HTTP {status}) and {self._key.variable} {state}: set it"
+            state = "is not accepted: check it" if self._key.read() else "is not set: set it"
+            return f"{self.address} asks for a key (HTTP {status}) and {self._key.variable} {state}"
         if status == 402:
             return f"{self.address} asks to be paid first (HTTP 402): top up the account of {self._key.variable}"
         if status == 403:

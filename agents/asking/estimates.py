@@ -11,16 +11,12 @@ from marlsmith.agents.asking.question import Question, Usage
 from marlsmith.agents.settings import ModelSettings
 
 BYTES_OF_A_TOKEN = 4
-FEWEST_BYTES = 2
-"""Of a token on average: numbers and code take more tokens than prose."""
 MESSAGE_TOKENS = 8
 """What a chat template puts round a message."""
 FIRST_COMPLETION = 1000
 """Tokens of an answer, where none has been seen."""
-LEAST_BOUND = 32_768
-"""Of an answer's tokens: a model that thinks may well take so many after short answers."""
 UNBOUNDED = 10**9
-"""Tokens of an answer, where none has been seen and the settings do not limit them."""
+"""Tokens of an answer that nothing limits: a model that thinks may take any number after short answers."""
 
 
 def tokens_in(text: str) -> int:
@@ -42,6 +38,9 @@ class _Habit:
     answers: int = 0
     tokens: int = 0
     largest: int = 0
+    """Of the answers to questions that said nothing of their room."""
+    deaf: bool = False
+    """It has given a longer answer than it was allowed."""
 
 
 @dataclass
@@ -51,12 +50,16 @@ class Habits:
     _seen: defaultdict[str, _Habit] = field(default_factory=lambda: defaultdict(_Habit))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def learn(self, asked: str, usage: Usage) -> None:
+    def learn(self, asked: str, room: int | None, usage: Usage) -> None:
+        """From an answer to a question that had so much room of its own."""
         with self._lock:
             habit = self._seen[asked]
             habit.answers += 1
             habit.tokens += usage.completion_tokens
-            habit.largest = max(habit.largest, usage.completion_tokens)
+            if room is None:
+                habit.largest = max(habit.largest, usage.completion_tokens)
+            elif usage.completion_tokens > room:
+                habit.deaf = True
 
     def likely(self, question: Question, asked: str, settings: ModelSettings) -> Usage:
         with self._lock:
@@ -64,14 +67,19 @@ class Habits:
             answer = habit.tokens // habit.answers if habit.answers else FIRST_COMPLETION
         return Usage(prompt_tokens(question), min(answer, _room(question, settings) or answer), estimated=True)
 
-    def most(self, question: Question, asked: str, settings: ModelSettings) -> Usage:
-        """A bound that holds as far as one is known: without a limit on answers, twice the longest one seen."""
+    def most(self, question: Question, asked: str, settings: ModelSettings, *, limited: bool = True) -> Usage:
+        """A bound that holds. `limited`: the request says how long its answer may be, where anything does.
+
+        Whether an endpoint keeps to what it is told shows in its answers: the first is bounded by nothing, and
+        after one that was too long, none is.
+        """
+        room = _room(question, settings) if limited else None
         with self._lock:
             habit = self._seen[asked]
-            answer = max(LEAST_BOUND, 2 * habit.largest) if habit.answers else UNBOUNDED
+            obeys = habit.answers > 0 and not habit.deaf and habit.largest <= (settings.max_tokens or UNBOUNDED)
         sent = _prompt(question) + json.dumps(question.schema.model_json_schema())
-        prompt = len(sent.encode("utf-8", "replace")) // FEWEST_BYTES + 2 * MESSAGE_TOKENS * len(question.messages)
-        return Usage(prompt, _room(question, settings) or answer, estimated=True)
+        prompt = len(sent.encode("utf-8", "replace")) + 2 * MESSAGE_TOKENS * len(question.messages)
+        return Usage(prompt, room if room is not None and obeys else UNBOUNDED, estimated=True)
 
 
 def _room(question: Question, settings: ModelSettings) -> int | None:

@@ -8,11 +8,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 
 from marlsmith.agents.asking.prices import DIGITS
 from marlsmith.agents.asking.question import NO_USAGE, Role, Usage
 from marlsmith.agents.settings import Budget, Limits
-from marlsmith.schemas import BudgetError, EndpointError
+from marlsmith.schemas import BudgetError, EndpointError, Interrupted
+
+POLL = 0.1
+"""Seconds between two looks at whether the run is to stop."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class _Flight:
     role: Role
     likely: Cost
     most: Cost
+    seconds: float
+    """The longest that it may take once it is under way."""
 
 
 @dataclass
@@ -60,6 +66,10 @@ class Bill:
     """Whoever makes the call says here what it took."""
 
     spent: Spent = NOTHING
+
+
+_Account = tuple[Role | None, str | None, str | None]
+"""What one role has spent at one place with one of those who are asked; None: with all of them."""
 
 
 @dataclass(frozen=True)
@@ -108,56 +118,61 @@ class Ledger:
 
     A call is let out beside others only while everything spent, the most that each call under way may take and
     the most of its own fit the limits together. Otherwise it waits until it is alone, and goes if its likely
-    cost fits. Who came first goes first.
+    cost fits. Who came first goes first. `interrupted` ends all waits.
     """
 
-    def __init__(self, budget: Budget | None = None) -> None:
+    def __init__(self, budget: Budget | None = None, interrupted: threading.Event | None = None) -> None:
         self._budget = budget or Budget()
+        self._interrupted = interrupted or threading.Event()
         self._changed = threading.Condition()
-        self._spent: dict[tuple[Role | None, str | None], Spent] = {}
+        self._spent: dict[_Account, Spent] = {}
         self._waiting: deque[_Flight] = deque()
         self._flying: list[_Flight] = []
 
-    def spent(self, role: Role | None = None, place: str | None = None) -> Spent:
+    def spent(self, role: Role | None = None, place: str | None = None, asked: str | None = None) -> Spent:
         with self._changed:
-            return self._sum(role, place)
+            return self._sum(role, place, asked)
 
-    def charge(self, role: Role, place: str, spent: Spent) -> None:
+    def charge(self, role: Role, place: str, asked: str, spent: Spent) -> None:
         with self._changed:
-            self._charge(role, place, spent)
+            self._charge(role, place, asked, spent)
 
     @contextmanager
-    def admitted(self, role: Role, place: str, likely: Cost, most: Cost, seconds: float) -> Iterator[Bill]:
+    def admitted(self, role: Role, place: str, asked: str, likely: Cost, most: Cost, seconds: float) -> Iterator[Bill]:
         """Around one call, which takes at most so many seconds; what its bill says is charged when it ends.
 
-        Raises BudgetError where the call does not fit the budget.
+        Raises BudgetError where the call does not fit the budget, EndpointError where those before it do not come
+        back, and Interrupted.
         """
-        flight, bill = _Flight(role, likely, most), Bill()
-        self._admit(flight, seconds)
+        flight, bill = _Flight(role, likely, most, seconds), Bill()
+        self._admit(flight)
         try:
             yield bill
         finally:
             with self._changed:
                 self._flying.remove(flight)
-                self._charge(role, place, bill.spent)
+                self._charge(role, place, asked, bill.spent)
                 self._changed.notify_all()
 
-    def _admit(self, flight: _Flight, seconds: float) -> None:
+    def _admit(self, flight: _Flight) -> None:
         with self._changed:
-            patience = seconds * (1 + len(self._flying) + len(self._waiting))
+            # As long as those before it may take one after the other, by their own timeouts.
+            patience = sum((other.seconds for other in (*self._flying, *self._waiting)), flight.seconds)
             end = time.monotonic() + patience
             self._waiting.append(flight)
             try:
                 while not self._may_go(flight):
                     if time.monotonic() >= end:
                         raise EndpointError(f"calls under way have not come back within {patience:.0f} s")
-                    self._changed.wait(end - time.monotonic())
+                    self._changed.wait(min(POLL, end - time.monotonic()))
                 self._flying.append(flight)
             finally:
                 self._waiting.remove(flight)
                 self._changed.notify_all()
 
     def _may_go(self, flight: _Flight) -> bool:
+        if self._interrupted.is_set():
+            raise Interrupted("the run is to stop")
         scopes = list(self._scopes(flight.role))
         for scope in scopes:
             if refusal := scope.refusal(flight.likely):
@@ -169,9 +184,9 @@ class Ledger:
         mine = tuple(flight for flight in self._flying if flight.role == role)
         yield _Scope(role, getattr(self._budget, role), self._sum(role), mine)
 
-    def _sum(self, role: Role | None = None, place: str | None = None) -> Spent:
-        return self._spent.get((role, place), NOTHING)
+    def _sum(self, role: Role | None = None, place: str | None = None, asked: str | None = None) -> Spent:
+        return self._spent.get((role, place, asked), NOTHING)
 
-    def _charge(self, role: Role, place: str, spent: Spent) -> None:
-        for account in ((None, None), (role, None), (None, place), (role, place)):
+    def _charge(self, role: Role, place: str, asked: str, spent: Spent) -> None:
+        for account in product((role, None), (place, None), (asked, None)):
             self._spent[account] = self._sum(*account) + spent

@@ -18,10 +18,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from marlsmith.agents.asking.accounts import Accounts
-from marlsmith.agents.asking.question import AnswerError, Question, Reply
+from marlsmith.agents.asking.question import Question, Reply
 from marlsmith.agents.settings import MANUAL
 from marlsmith.prompts import Prompts
-from marlsmith.schemas import Interrupted, PausingError, UserError
+from marlsmith.schemas import AnswerError, Interrupted, PausingError, UserError, printable
 
 PROTOCOL = 1
 DIRECTORY, OPEN = "manual", "OPEN"
@@ -32,6 +32,7 @@ POLL, SETTLED = 0.1, 0.5
 GRACE = 60.0
 """Seconds that a reply which is being written has more than the others."""
 MOST_BYTES = 1_000_000
+FAULT_LENGTH = 200
 LONGEST_FORM = 4000
 """Characters of a JSON schema that tells a reader something; the prompts tell all forms in words."""
 
@@ -77,8 +78,8 @@ class Person:
                 with self._listed(name):
                     if _look(request) is None:
                         self._tell(
-                            f"the {question.role} is asked by hand: `marlsmith answer {self._run} {name} --editor`, "
-                            f"or write {request / REPLIES[0]}"
+                            f"the {question.role} is asked by hand{_again(question)}: "
+                            f"`marlsmith answer {self._run} {name} --editor`, or write {request / REPLIES[0]}"
                         )
                     file, text = self._awaited(request)
                 attempt.reply = Reply(text)
@@ -116,6 +117,7 @@ class Person:
             "messages": question.messages,
             "schema": schema,
             "hint": question.hint,
+            "fault": _fault(question),
             "hash": question.hash(self.asked),
             "created": now.isoformat(timespec="seconds"),
             "deadline": (now + timedelta(seconds=self._seconds)).isoformat(timespec="seconds"),
@@ -165,6 +167,15 @@ class Person:
 
     def _publish(self) -> None:
         _replace(self._directory / OPEN, "".join(f"{name}\n" for name in sorted(self._open)))
+
+
+def _fault(question: Question) -> str | None:
+    return printable(question.fault, FAULT_LENGTH) if question.fault else None
+
+
+def _again(question: Question) -> str:
+    fault = _fault(question)
+    return f" once more, for its answer was of no use ({fault})" if fault else ""
 
 
 def open_requests(run: Path) -> list[Path]:

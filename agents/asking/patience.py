@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import time
+import threading
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
-from marlsmith.schemas import EndpointError
+from marlsmith.schemas import EndpointError, Interrupted
 
 TRIES = 3
 TRIES_AFTER_TIMEOUTS = 2
@@ -28,12 +28,13 @@ class Passing(Exception):
 
 
 class Patience:
-    """Of one question. Waiting for a turn does not use it up."""
+    """Of one question. Waiting for a turn does not use it up. `interrupted` ends all waits."""
 
-    def __init__(self, who: str, timeout: float, backoff: float) -> None:
+    def __init__(self, who: str, timeout: float, backoff: float, interrupted: threading.Event | None = None) -> None:
         self._who = who
         self._timeout = timeout
         self._backoff = backoff
+        self._interrupted = interrupted or threading.Event()
         self._left = TRIES * timeout + 2 * LONGEST_WAIT
         self._failures = 0
         self._timeouts = 0
@@ -46,7 +47,7 @@ class Patience:
         self._left -= seconds
 
     def endure(self, passing: Passing) -> None:
-        """Waits until it is worth another try. Raises EndpointError where it no longer is."""
+        """Waits until it is worth another try. Raises EndpointError where it no longer is, and Interrupted."""
         self._failures += 1
         self._timeouts += passing.timeout
         if passing.wait is not None and passing.wait > LONGEST_WAIT:
@@ -57,7 +58,8 @@ class Patience:
         if out_of_tries or wait >= self._left:
             tries = "1 try" if self._failures == 1 else f"{self._failures} tries"
             raise EndpointError(f"{self._who} gave no usable reply in {tries} ({passing}): check the endpoint")
-        time.sleep(wait)
+        if self._interrupted.wait(wait):
+            raise Interrupted("the run is to stop")
         self._left -= wait
 
 
@@ -70,8 +72,8 @@ def retry_after(header: str | None) -> float | None:
     except ValueError:
         try:
             when = parsedate_to_datetime(header)
-        except ValueError:
+            when = when if when.tzinfo else when.replace(tzinfo=UTC)
+            seconds = (when - datetime.now(UTC)).total_seconds()
+        except (ValueError, OverflowError):
             return None
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        seconds = (when - datetime.now(UTC)).total_seconds()
     return max(0.0, seconds) if isfinite(seconds) else None

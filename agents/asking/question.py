@@ -18,10 +18,6 @@ Role = Literal["generator", "critic", "validator"]
 Rung = Literal["json_schema", "json_object", "tool", "text"]
 
 
-class AnswerError(Exception):
-    """Somebody answered, but not usably, and asking again has not helped: the run notes it and goes on."""
-
-
 @dataclass(frozen=True)
 class Tool:
     """What a model may call before it answers; `parameters` is a JSON schema."""
@@ -86,7 +82,9 @@ class TextForm(Generic[Answer]):
 class Question:
     """Everything that an answer may depend on. `place` says where in the run it is asked, such as s1r2a0/2.
 
-    No two steps of a run share a place, so that equal questions of different steps are different calls.
+    No two steps of a run share a place, so that equal questions of different steps are different calls. Two
+    generators may be asked at one place, where the second takes over the first one's slot: what was said and spent
+    is told apart by place and by who was asked.
     """
 
     role: Role
@@ -98,6 +96,8 @@ class Question:
     tools: tuple[Tool, ...] = ()
     room: int | None = None
     """Tokens that the answer may have, where that was too few before."""
+    fault: str | None = None
+    """Of the answer before, where this is its repair turn; `messages` tell it at length."""
 
     def with_room(self, tokens: int) -> Question:
         return replace(self, room=tokens)

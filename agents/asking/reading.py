@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from marlsmith.agents.asking.completion import encodable
+from marlsmith.agents.asking.keys import Keys
 from marlsmith.agents.asking.lenient import Unreadable, lenient
 from marlsmith.agents.asking.question import Answer, Reply, TextForm
 from marlsmith.schemas import printable
@@ -24,6 +25,7 @@ EFFORT = 20
 VALUE, FAILURE = 2_000, 100
 """What each value, and each place where none starts, counts besides the characters looked at."""
 
+NO_KEYS = Keys()
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060\x00"))
 _OPENED = re.compile(r"<(think|thinking|thought|reasoning|reflection)>", re.IGNORECASE)
 _CLOSED = re.compile(r"</(?:think|thinking|thought|reasoning|reflection)>", re.IGNORECASE)
@@ -38,9 +40,10 @@ class Fault(Exception):
     """What is wrong with an answer, in words that its author can act on."""
 
 
-def read(reply: Reply, schema: type[Answer], text_form: TextForm[Answer] | None) -> Answer:
+def read(reply: Reply, schema: type[Answer], text_form: TextForm[Answer] | None, keys: Keys = NO_KEYS) -> Answer:
     """The last JSON object that the schema takes, for drafts and examples come before the answer.
 
+    Without the keys in it: reading may resolve a spelling of one.
     Raises Fault with what ails the largest one.
     """
     text = without_reasoning(reply.text)
@@ -50,12 +53,14 @@ def read(reply: Reply, schema: type[Answer], text_form: TextForm[Answer] | None)
     for value, size in reversed(list(_values(text))):
         for candidate, its_size in ((value, size), *((inner, 0) for inner in _wrapped(value))):
             try:
-                return schema.model_validate(candidate)
+                return schema.model_validate(keys.hidden(candidate))
+            except RecursionError:
+                fault = fault or "it is nested beyond measure"
             except ValidationError as error:
                 if its_size > largest:
                     fault, largest = _in_words(error), its_size
     if text_form and reply.rung == "text":
-        answer = text_form.read(text)
+        answer = text_form.read(keys.hide(text))
         if answer is not None:
             return answer
     raise Fault(fault or _no_json(text))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from marlsmith.agents.asking import book
 from marlsmith.agents.asking.book import Book, Index, Line
-from marlsmith.agents.asking.question import AnswerError, Question, Reply
-from marlsmith.schemas import BudgetError, EndpointError, UserError
+from marlsmith.agents.asking.question import Message, Question, Reply
+from marlsmith.schemas import AnswerError, BudgetError, EndpointError, UserError
 
 SHOWN = 80
 """Lines of a difference, and no more."""
@@ -48,6 +48,11 @@ class Recording:
         if isinstance(found, Reply):
             return found
         raise _KINDS.get(found["unanswered"], EndpointError)(found["error"])
+
+    def exchange(
+        self, place: str, asked: str, before: Sequence[Message], exchange: Sequence[Message]
+    ) -> Sequence[Message] | None:
+        return self._index.exchange(place, asked, before, exchange)
 
     def lines(self, place: str, known: int) -> list[Line]:
         """All that was asked at a place, but for the first ones, which are known."""

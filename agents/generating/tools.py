@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 from marlsmith.agents.asking.question import Tool
-from marlsmith.agents.generating.drafts import drafted, signal_of
-from marlsmith.agents.roles import ToolUse, Workbench
-from marlsmith.schemas import ProposalBrief, Signal, canonical, printable
+from marlsmith.agents.generating.sketches import signal_of, sketched
+from marlsmith.agents.roles import Workbench
+from marlsmith.schemas import ProposalBrief, Signal, ToolUse, canonical, printable
 
 MOST_CALLS = 4
 RESULT_LENGTH = 6000
@@ -83,4 +83,4 @@ class Tryout:
             raise ValueError("they are no JSON") from None
         if not isinstance(given, dict):
             raise ValueError("they are no JSON object with `code` or `config`")
-        return signal_of(drafted(given), self._brief)
+        return signal_of(sketched(given), self._brief)

@@ -42,11 +42,15 @@ class JobResult:
 
 
 class JobFailure(Exception):
-    """A job that has no result, and why. The message may quote the candidate: untrusted, printable."""
+    """A job that has no result, and why. The message may quote the candidate: untrusted, printable.
 
-    def __init__(self, stage: FailureStage, message: str) -> None:
+    `line`: where the candidate was when its time was up. That is chance, and no part of the message.
+    """
+
+    def __init__(self, stage: FailureStage, message: str, line: int | None = None) -> None:
         super().__init__(printable(message, MESSAGE_LIMIT))
         self.stage: FailureStage = stage
+        self.line = line
         self.message = str(self)
 
 

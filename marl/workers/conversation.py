@@ -89,10 +89,10 @@ class Conversation:
             limit = f"the wall-clock limit of {self._limits.wall_seconds:g} s"
         else:
             limit = f"the stall limit of {self._limits.stall_seconds:g} s without a sign of progress"
-        self._condemn("timeout", f"{at(self._link.trace())}stopped at {limit}")
+        self._condemn("timeout", f"stopped at {limit}", self._link.trace())
 
-    def _condemn(self, stage: FailureStage, message: str) -> None:
-        self._verdict = JobFailure(stage, message)
+    def _condemn(self, stage: FailureStage, message: str, line: int | None = None) -> None:
+        self._verdict = JobFailure(stage, message, line)
         self._grace = time.monotonic() + GRACE_SECONDS
         self._link.kill()
 
@@ -166,11 +166,12 @@ class Conversation:
         return JobResult(self._value, self._tensors, time.monotonic() - self._started)
 
     def _death(self, number: int, grown: int, seconds: float) -> JobFailure:
-        where = at(self._link.line())
+        line = self._link.line()
+        where = at(line)
         if number == signal.SIGSYS:
             return JobFailure("jail", f"{where}the jail ended the worker at a system call of another architecture")
         if number == signal.SIGXCPU or (number == signal.SIGKILL and seconds >= self._limits.cpu_seconds):
-            return JobFailure("timeout", f"{where}stopped after {seconds:.0f} s of CPU time")
+            return JobFailure("timeout", "took more than its CPU time", line)
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         if number in MEMORY_DEATHS and grown >= MEMORY_SHARE * self._limits.memory_bytes:
             budget = self._limits.memory_bytes >> 20

@@ -36,6 +36,8 @@ class ChatEndpoint:
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
+    """Paths that were asked for without a question; /moved/... redirects."""
     seen: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -99,8 +101,12 @@ def serve(content: Content, key: str | None = None) -> Iterator[ChatEndpoint]:
 def _handler(endpoint: ChatEndpoint) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            endpoint.pages.append(self.path)
             known = self.path == "/v1/models"
-            self._send(_locked(endpoint, self) or (Reply('{"data": []}') if known else _error(404, "no such page")))
+            page = Reply('{"data": []}') if known else _error(404, "no such page")
+            if self.path.startswith("/moved"):
+                page = Reply("", 302, {"Location": f"{endpoint.url}/models"})
+            self._send(_locked(endpoint, self) or page)
 
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -261,6 +267,14 @@ def _calls_tools(times: int) -> Behaviour:
     return behave
 
 
+def _tries(request: dict[str, Any], turn: int, endpoint: ChatEndpoint) -> Reply:
+    """Holds its own answer against the first tool that it is offered, once, before it gives it."""
+    if form(request) != "tools" or any(message["role"] == "tool" for message in request["messages"]):
+        return _good(request, turn, endpoint)
+    draft = json.loads(endpoint.content(request))["proposals"][0]
+    return _calls(request["tools"][0]["function"]["name"], json.dumps({"config": draft["config"]}), f"call_{turn}")
+
+
 def _packed(request: dict[str, Any], turn: int, endpoint: ChatEndpoint) -> Reply:
     body = str(_good(request, turn, endpoint).body).encode()
     return Reply(gzip.compress(body), headers={"Content-Encoding": "gzip"})
@@ -272,9 +286,51 @@ def _limited_until(request: dict[str, Any], turn: int, endpoint: ChatEndpoint) -
     return _good(request, turn, endpoint) if turn > 1 else _error(429, "slow down", Retry_After=until)
 
 
+def _streams(request: dict[str, Any], turn: int, endpoint: ChatEndpoint) -> Reply:
+    """The good reply as a stream of events, a few characters each."""
+    body = json.loads(str(_good(request, turn, endpoint).body))
+    message = body["choices"][0]["message"]
+    calls = message.get("tool_calls") or []
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    for at in range(0, len(message["content"] or ""), 7):
+        deltas.append({"content": message["content"][at : at + 7]})
+    for index, call in enumerate(calls):
+        function = call["function"]
+        deltas.append({"tool_calls": [{**call, "index": index, "function": {**function, "arguments": ""}}]})
+        for at in range(0, len(function["arguments"]), 7):
+            part = {"index": index, "function": {"arguments": function["arguments"][at : at + 7]}}
+            deltas.append({"tool_calls": [part]})
+    events = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    events.append({"choices": [], "usage": USAGE, "model": "scripted-1"})
+    told = [": hello", *(f"data: {json.dumps(event)}" for event in events), "data: [DONE]", ""]
+    return Reply("\n\n".join(told), headers={"Content-Type": "text/event-stream"})
+
+
+def _echoes(request: dict[str, Any], turn: int, endpoint: ChatEndpoint) -> Reply:
+    """The good reply, with the caller's key wherever the caller may look."""
+    key = endpoint.headers[-1]["authorization"].removeprefix("Bearer ")
+    body = json.loads(str(_good(request, turn, endpoint).body))
+    choice = body["choices"][0]
+    choice["finish_reason"] = key
+    choice["message"]["reasoning_content"] = key
+    choice["message"]["tool_calls"] = [{"id": key, "function": {"name": key, "arguments": json.dumps({"key": key})}}]
+    return Reply(json.dumps({**body, "model": key}))
+
+
+def _moved(request: dict[str, Any], turn: int, endpoint: ChatEndpoint) -> Reply:
+    return Reply("", 302, {"Location": f"{endpoint.url}/elsewhere/chat/completions"})
+
+
+def _shrinking_room(request: dict[str, Any], turn: int, endpoint: ChatEndpoint) -> Reply:
+    """Refuses any limit that it is sent, and names a smaller one."""
+    limit = _limit(request)
+    return _error(400, f"max_tokens must be at most {limit - 1}") if limit else _good(request, turn, endpoint)
+
+
 HTML = Reply("<html>busy</html>", headers={"Content-Type": "text/html"})
 DAMAGE = "\ufeff\u200b{answer}\x00 \ud83d\u2060"
-MANY = 2_500_000
+MANY = 2_000_000
 
 BEHAVIOURS: dict[str, Behaviour] = {
     "good": _good,
@@ -300,6 +356,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "small-room": _without(
         lambda r: _limit(r) > 4096, _error(400, "max_tokens is too large: this model supports at most 4096")
     ),
+    "shrinking-room": _shrinking_room,
     "too-long": _always(_error(400, "This model's maximum context length is 8192 tokens", "context_length_exceeded")),
     "too-large": _always(_error(413, "payload too large")),
     # how the answer is worded
@@ -347,6 +404,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     # tools
     "calls-tools": _calls_tools(1),
     "calls-twice": _calls_tools(2),
+    "tries": _tries,
     "calls-for-ever": _calls_tools(1_000_000),
     "calls-answer": lambda request, turn, endpoint: _calls("answer", endpoint.content(request)),
     "calls-badly": lambda request, turn, endpoint: (
@@ -364,6 +422,13 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "html": _always(HTML),
     "error": _always(Reply('{"error": {"message": "overloaded"}}')),
     "nested": _always(Reply("[" * 100_000)),
+    "many-choices": _always(Reply(f'{{"choices": [{",".join(["{}"] * 200_000)}]}}')),
+    "streams": _streams,
+    "streams-cut": _sent(
+        body='data: {"choices": [{"delta": {"content": "{"}}]}\n\ndata: {"cho',
+        headers={"Content-Type": "text/event-stream"},
+    ),
+    "streams-error": _always(Reply('data: {"error": {"message": "overloaded"}}\n\n')),
     "wrong-type": _sent(headers={"Content-Type": "text/plain"}),
     "bad-once": _first(_says('{"approve": "perhaps"}')),
     "empty-once": _first(_says("")),
@@ -372,11 +437,14 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "limited-once": _first(_error(429, "slow down", Retry_After="0")),
     "limited-until": _limited_until,
     "limited-long": _always(_error(429, "slow down", Retry_After="7200")),
+    "limited-absurdly": _first(_error(429, "slow down", Retry_After=f"Fri, 31 Dec 2026 23:59:59 +{'9' * 18}")),
     "no-credit": _always(_error(429, "You exceeded your current quota", "insufficient_quota")),
     "unpaid": _always(_error(402, "pay first")),
     "broken": _always(_error(503, "down")),
     "locked": _always(_error(401, "who are you")),
     "forbidden": _always(_error(403, "not you")),
+    "moved": _moved,
+    "echoes": _echoes,
     "missing": _always(_error(404, "no such model")),
     # connections
     "slow": _sent(delay=0.2),

@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from marlsmith.agents.asking import endpoint as endpoint_module
 from marlsmith.agents.asking import transport as transport_module
 from marlsmith.agents.asking.pacing import Pacing
 from marlsmith.agents.asking.patience import LONGEST_WAIT, Passing, Patience, retry_after
-from marlsmith.agents.asking.question import AnswerError
+from marlsmith.agents.asking.question import Question
 from marlsmith.agents.asking.transport import Transport
-from marlsmith.schemas import EndpointError, Review
+from marlsmith.agents.make import make_roles
+from marlsmith.agents.settings import RoleSettings
+from marlsmith.schemas import AnswerError, EndpointError, Interrupted, Review
 
 REVIEW = Review(approve=True, reasons=("fits",))
 
@@ -78,11 +81,22 @@ def test_a_resolver_that_hangs_is_given_up(chat: Any, monkeypatch: pytest.Monkey
 def test_a_reply_without_end_is_an_answer_of_no_use(client: Any, model: str) -> None:
     chat, endpoint = client(model)
     started = time.monotonic()
-    with pytest.raises(AnswerError, match=r"larger than 20 MB|a whole answer takes a small part"):
+    with pytest.raises(AnswerError, match=r"larger than 10 MB|a whole answer takes a small part"):
         chat.review()
     assert time.monotonic() - started < 15
     assert chat.accounts.spent().usage.tokens > 0
     assert len(endpoint.requests) == (1 if model == "endless" else 2)
+
+
+def test_a_reply_of_many_parts_is_read_in_little_time(client: Any) -> None:
+    """The HTTP client would make an object of each: 25 seconds of computing for so small a reply."""
+    chat, endpoint = client("many-choices")
+    chat.endpoint.preflight()  # or the imports would count
+    started = time.process_time()
+    with pytest.raises(EndpointError, match="holds no message"):
+        chat.review()
+    assert time.process_time() - started < 4
+    assert len(endpoint.requests) == 3
 
 
 def test_a_request_outside_of_a_call_is_refused() -> None:
@@ -122,11 +136,16 @@ def test_a_question_has_a_time_for_all_its_tries() -> None:
         patience.endure(Passing("down", wait=5))
 
 
-def test_waits_grow_and_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waits_grow_and_are_spread() -> None:
     waits: list[float] = []
-    monkeypatch.setattr("marlsmith.agents.asking.patience.time.sleep", waits.append)
+
+    class Clock(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            return False
+
     for _ in range(20):
-        patience = Patience("m", timeout=10, backoff=4)
+        patience = Patience("m", timeout=10, backoff=4, interrupted=Clock())
         patience.endure(Passing("down"))
         patience.endure(Passing("down"))
     first, second = waits[::2], waits[1::2]
@@ -145,6 +164,7 @@ def test_retry_after_in_every_form() -> None:
     assert 28 < (retry_after(date(30)) or 0) <= 30
     assert retry_after(date(-30)) == 0
     assert [retry_after(said) for said in (None, "", "soon", "nan", "inf")] == [None] * 5
+    assert retry_after(f"Fri, 31 Dec 2026 23:59:59 +{'9' * 18}") is None
 
 
 # ---------------------------------------------------------------- turns
@@ -180,6 +200,96 @@ def test_a_turn_that_is_too_far_away_is_not_waited_for() -> None:
         pass
     with pytest.raises(EndpointError, match="would wait 120 s"), pacing.turn():  # the refused one took no place
         pass
+
+
+# ---------------------------------------------------------------- when the run is to stop
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "requests"),
+    [
+        ("hangs", {}, 1),
+        ("drips", {}, 1),
+        ("slow", {"requests_per_minute": 2.0}, 1),
+        ("hangs", {"parallel": 1}, 1),
+        ("limited-once", {}, 1),
+    ],
+    ids=["a reply", "the end of a reply", "a place in the minute", "a turn", "another try"],
+)
+def test_whatever_is_waited_for_a_stop_ends_it_and_nothing_more_is_asked(
+    client: Any, monkeypatch: pytest.MonkeyPatch, model: str, settings: dict[str, Any], requests: int
+) -> None:
+    monkeypatch.setattr(endpoint_module, "retry_after", lambda header: 30.0)
+    chat, endpoint = client(model, timeout=60.0, **settings)
+    chat.endpoint.preflight()  # or the imports would count
+    ended: list[str] = []
+
+    def call(number: int) -> None:
+        try:
+            chat.review(f"c{number}/check")
+            ended.append("answered")
+        except Interrupted:
+            ended.append("interrupted")
+
+    threads = [threading.Thread(target=call, args=(n,)) for n in range(2 if settings else 1)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    stopped = time.monotonic()
+    chat.accounts.interrupted.set()
+    for thread in threads:
+        thread.join(10)
+    assert time.monotonic() - stopped < 1
+    assert ended[-1] == "interrupted"
+    assert len(endpoint.requests) == requests
+    with pytest.raises(Interrupted):
+        chat.review("c9/check")
+    assert len(endpoint.requests) == requests
+    assert chat.accounts.spent().calls == requests
+    assert "unanswered" not in chat.log.read_text(), "a stop is no fact about who was asked"
+
+
+def test_after_a_stop_nobody_is_asked_anything_new(chat: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = chat("http://127.0.0.1:9/v1")
+    asked: list[Question] = []
+    monkeypatch.setattr(made.endpoint, "send", asked.append)
+    made.accounts.interrupted.set()
+    with pytest.raises(Interrupted):
+        made.review()
+    assert asked == []
+
+
+def test_a_stop_of_the_roles_reaches_their_endpoints(client: Any) -> None:
+    chat, endpoint = client("hangs", timeout=60.0)
+    cast = make_roles(RoleSettings(critic="m", models={"m": chat.endpoint.settings}))
+    threading.Timer(0.5, cast.interrupt).start()
+    with pytest.raises(Interrupted):
+        cast.endpoints[0].send(Question("critic", "s1r1", ({"role": "user", "content": "Why?"},), Review))
+    assert len(endpoint.requests) <= 1
+
+
+def test_a_stop_ends_the_waiting_for_a_turn_that_never_comes() -> None:
+    stop = threading.Event()
+    pacing = Pacing(parallel=1, per_minute=None, longest=10, interrupted=stop)
+    threading.Timer(0.2, stop.set).start()
+    started = time.monotonic()
+    with pacing.turn(), pytest.raises(Interrupted), pacing.turn():
+        pass
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("where", ["getaddrinfo", "create_connection"])
+def test_a_stop_ends_what_cannot_look_for_it(chat: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """The resolver, and a host that drops whatever it is sent."""
+    over = threading.Event()
+    made = chat("http://127.0.0.1:9/v1", timeout=60.0)
+    monkeypatch.setattr(socket, where, lambda *args, **kwargs: over.wait(20) and [])
+    threading.Timer(0.3, made.accounts.interrupted.set).start()
+    started = time.monotonic()
+    with pytest.raises(Interrupted):
+        made.review()
+    assert time.monotonic() - started < 5
+    over.set()
 
 
 # ---------------------------------------------------------------- many at once

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking.question import AnswerError, TextForm, Tool
-from marlsmith.schemas import EndpointError, Review
+from marlsmith.agents.asking.question import TextForm, Tool
+from marlsmith.schemas import AnswerError, EndpointError, Review
 
 GOOD = '{"approve": true, "reasons": ["fits"]}'
 REVIEW = Review(approve=True, reasons=("fits",))

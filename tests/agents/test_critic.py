@@ -114,6 +114,14 @@ def test_of_two_diagnoses_the_one_with_more_grounded_findings_stands(client: Any
     assert [finding.evidence[0].key for finding in found] == ["overlap", "collisions"]
 
 
+def test_of_two_diagnoses_that_hold_alike_the_mended_one_stands(client: Any, records: ModuleType) -> None:
+    held, invented = diagnosis(("overlap", 0.375)), diagnosis(("invented", 1), failure="collision")
+    first = held.model_copy(update={"findings": (*held.findings, *invented.findings)})
+    second = diagnosis(("collisions", 40.0))
+    chat, _ = client(lambda r: (first if len(r["messages"]) == 2 else second).model_dump_json())
+    assert ModelCritic(chat).diagnose(records.diagnosis_brief()) == second
+
+
 @pytest.mark.parametrize(
     ("summary", "unfounded"),
     [

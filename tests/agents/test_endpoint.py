@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from marlsmith.agents.asking.dialect import Dialect
 from marlsmith.agents.asking.patience import TRIES
-from marlsmith.agents.asking.question import AnswerError, Question
-from marlsmith.agents.settings import ModelSettings
-from marlsmith.schemas import EndpointError, Review, UserError
+from marlsmith.agents.asking.question import Question, Tool
+from marlsmith.agents.make import make_roles
+from marlsmith.agents.settings import ModelSettings, RoleSettings
+from marlsmith.schemas import AnswerError, EndpointError, Review, UserError
 
 GOOD = '{"approve": true, "reasons": ["fits"]}'
 REVIEW = Review(approve=True, reasons=("fits",))
@@ -93,6 +96,25 @@ def test_room_that_is_too_large_is_asked_for_as_large_as_it_may_be(client: Any) 
     assert [request["max_tokens"] for request in endpoint.requests] == [9000, 4096, 4096]
 
 
+def test_a_limit_that_never_fits_is_soon_given_up(client: Any) -> None:
+    chat, endpoint = client("shrinking-room", max_tokens=3000)
+    assert chat.review() == REVIEW
+    assert [request.get("max_tokens") for request in endpoint.requests] == [3000, 2999, None]
+
+
+def test_a_question_meets_ten_refusals_at_the_most() -> None:
+    """By an endpoint that complains of everything at once, whatever it is sent."""
+    words = "unsupported: temperature reasoning_effort max_tokens must be at most 17, instead response_format tools"
+    tool = Tool("look", "Looks.", {"type": "object"})
+    question = Question("critic", "s1r1", ({"role": "user", "content": "?"},), Review, tools=(tool,))
+    settings = ModelSettings(model="m", max_tokens=9000, temperature=0.5, reasoning_effort="low")
+    dialect: Dialect | None = Dialect()
+    refusals = 0
+    while dialect is not None:
+        dialect, refusals = dialect.after(words, question, settings), refusals + 1
+        assert refusals <= 10
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -110,6 +132,20 @@ def test_a_refusal_is_understood(words: str, expected: dict[str, Any] | None) ->
     settings = ModelSettings(model="m", base_url="http://h/v1", max_tokens=9000, temperature=0.5)
     after = Dialect().after(words, question, settings)
     assert after == (None if expected is None else Dialect(**expected))
+
+
+def test_the_budget_hears_that_a_request_says_nothing_of_its_room(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat, endpoint = client("small-room|good", max_tokens=8000)
+    monkeypatch.setattr("marlsmith.agents.asking.dialect._AT_MOST", re.compile("$^"))  # so that it cannot be adapted
+    attempt, told = chat.accounts.attempt, []
+
+    def spied(*args: Any, limited: bool) -> Any:
+        told.append(limited)
+        return attempt(*args, limited=limited)
+
+    monkeypatch.setattr(chat.accounts, "attempt", spied)
+    chat.review()
+    assert told == ["max_tokens" in request for request in endpoint.requests] == [True, False]
 
 
 def test_parallel_calls_share_what_was_learned(client: Any) -> None:
@@ -131,6 +167,7 @@ def test_parallel_calls_share_what_was_learned(client: Any) -> None:
     [
         ("fails-once", 15),
         ("limited-once", 15),
+        ("limited-absurdly", 15),
         ("error-once", 22),  # seven of them are the error's own
         ("no-choices-once", None),
         ("null-choices-once", None),
@@ -154,7 +191,7 @@ def test_what_passes_by_itself_is_tried_again(client: Any, model: str, tokens: i
         assert spent.usage.tokens > 15
 
 
-@pytest.mark.parametrize("model", ["wrong-type", "parts", "reasons"])
+@pytest.mark.parametrize("model", ["wrong-type", "parts", "reasons", "streams"])
 def test_what_is_readable_is_read(client: Any, model: str) -> None:
     chat, endpoint = client(model)
     assert chat.review() == REVIEW
@@ -172,6 +209,7 @@ def test_what_is_readable_is_read(client: Any, model: str) -> None:
         ("error", "overloaded"),
         ("nested", "nested beyond measure"),
         ("packed", "packed"),
+        ("streams-error", "the reply is an error: .*overloaded"),
     ],
 )
 def test_tries_are_bounded_and_the_reason_is_told(client: Any, model: str, says: str) -> None:
@@ -189,6 +227,7 @@ def test_tries_are_bounded_and_the_reason_is_told(client: Any, model: str, says:
         ("locked", "OPENAI_API_KEY is not set: set it"),
         ("forbidden", "OPENAI_API_KEY is not set: set it"),
         ("missing", "knows no model missing"),
+        ("moved", r"has moved to http://127.0.0.1:\d+/v1/elsewhere \(HTTP 302\): write that address"),
         ("unpaid", "asks to be paid first"),
         ("no-credit", "has no credit left"),
         ("limited-long", "asks to be left alone for 7200 s"),
@@ -235,6 +274,8 @@ def test_preflight(client: Any, chat: Any, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     chat(endpoint.url).endpoint.preflight()
     chat(endpoint.url.replace("/v1", "/elsewhere")).endpoint.preflight()  # some know no list of models
+    chat(endpoint.url.replace("/v1", "/moved")).endpoint.preflight()  # a sign of life; the key goes no further
+    assert [path.split("/")[1] for path in endpoint.pages] == ["v1", "v1", "elsewhere", "moved"]
 
 
 def test_preflight_is_bounded(chat: Any) -> None:
@@ -314,7 +355,7 @@ def test_the_key_reaches_the_endpoint_and_nothing_else(client: Any, monkeypatch:
     with pytest.raises(EndpointError) as caught:
         chat.review()
     assert endpoint.headers[0]["authorization"] == f"Bearer {KEY}"
-    assert "OPENAI_API_KEY is not accepted" in str(caught.value)
+    assert "OPENAI_API_KEY is not accepted: check it" in str(caught.value)
     assert KEY not in str(caught.value)
     assert KEY not in chat.log.read_text()
     assert KEY not in repr(vars(chat)) + repr(vars(chat.endpoint)) + repr(vars(chat.accounts))
@@ -328,6 +369,33 @@ def test_a_key_that_a_server_echoes_goes_no_further(client: Any, monkeypatch: py
     assert "***" in endpoint.requests[1]["messages"][2]["content"]
     chat.ask("validator", "c2/check", f"You know {KEY}.", "Review this.", Review)
     assert KEY not in chat.log.read_text()
+
+
+def test_a_key_is_echoed_in_vain_wherever_it_stands(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    chat, _ = client("echoes", key=KEY)
+    reply = chat.endpoint.send(Question("critic", "s1r1", ({"role": "user", "content": "?"},), Review))
+    assert (reply.model, reply.finish_reason) == ("***", "***")
+    assert [(call.id, call.name, call.arguments) for call in reply.tool_calls] == [("***", "***", '{"key": "***"}')]
+    assert chat.endpoint.ping().model == "***"
+    assert KEY not in chat.log.read_text()
+
+
+def test_a_key_that_another_endpoint_was_given_goes_no_further(
+    chat_endpoint: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two models may be behind one server, which then knows both."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OTHER_KEY", "quite-another-0123")
+    endpoint = chat_endpoint(lambda request: json.dumps({"approve": True, "reasons": [KEY, "quite-another-0123"]}))
+    models = {
+        name: ModelSettings(model=name, base_url=endpoint.url, key_variable=variable)
+        for name, variable in {"a": "OPENAI_API_KEY", "b": "OTHER_KEY"}.items()
+    }
+    cast = make_roles(RoleSettings(generators=("a",), critic="b", models=models), tmp_path / "llm.jsonl")
+    for wire in cast.endpoints:
+        reply = wire.send(Question("critic", "s1r1", ({"role": "user", "content": "?"},), Review))
+        assert json.loads(reply.text)["reasons"] == ["***", "***"]
 
 
 def test_a_log_that_cannot_be_written_is_told_in_one_sentence(client: Any) -> None:

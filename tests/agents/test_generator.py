@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
+from marlsmith.agents.asking import book
 from marlsmith.agents.asking.accounts import Accounts
 from marlsmith.agents.asking.address import parse_model
 from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.endpoint import Endpoint
-from marlsmith.agents.asking.question import AnswerError, Question, Reply, Usage
+from marlsmith.agents.asking.question import Question, Reply, Usage
 from marlsmith.agents.generating.plan import plan
 from marlsmith.agents.generator import ModelGenerator, told
+from marlsmith.agents.roles import Unfinished
 from marlsmith.prompts import Prompts
-from marlsmith.schemas import Code, EndpointError, Proposal, RewardConfig, canonical
+from marlsmith.schemas import AnswerError, Code, EndpointError, Interrupted, Proposal, RewardConfig, canonical
 
 Says = Callable[[int], str]
 
@@ -99,13 +101,15 @@ def test_only_so_many_questions_at_a_time(records: ModuleType) -> None:
 
 def test_slots_have_places_of_their_own(records: ModuleType) -> None:
     wire = Wire(lambda slot: json.dumps(reach(slot)))
-    ModelGenerator(wire.client()).propose(records.proposal_brief(slots=(2, 5), count=2, attempt=1))
+    made = ModelGenerator(wire.client()).propose(records.proposal_brief(slots=(2, 5), count=2, attempt=1))
     assert sorted(question.place for question in wire.questions) == ["s1r2a1/2", "s1r2a1/5"]
+    assert [proposal.slot for proposal in made] == weights(made) == [2, 5]
 
 
 def test_one_bad_slot_costs_no_other(client: Any, records: ModuleType) -> None:
     chat, endpoint = client(lambda request: json.dumps(reach(1000 if slot_of(request) == 2 else slot_of(request))))
-    assert weights(ModelGenerator(chat).propose(records.proposal_brief())) == [1, 3]
+    made = ModelGenerator(chat).propose(records.proposal_brief())
+    assert [proposal.slot for proposal in made] == weights(made) == [1, 3]
     assert len(endpoint.requests) == 4  # the bad one had its repair turn
     (repair,) = [request for request in endpoint.requests if len(request["messages"]) > 2]
     assert "config.reward" in repair["messages"][-1]["content"]
@@ -113,8 +117,18 @@ def test_one_bad_slot_costs_no_other(client: Any, records: ModuleType) -> None:
 
 def test_where_no_slot_gives_anything_the_reasons_are_told(client: Any, records: ModuleType) -> None:
     chat, _ = client(json.dumps({"config": {"observation": {"scope": "team", "features": [{"kind": "speed"}]}}}))
-    with pytest.raises(AnswerError, match=r"no usable proposal: slot 1: .*scope 'team' is closed"):
+    with pytest.raises(AnswerError, match=r"^[^:]*scope 'team' is closed[^;]*$"):
         ModelGenerator(chat).propose(records.proposal_brief())
+
+
+def test_the_same_reason_in_several_slots_is_told_once(records: ModuleType) -> None:
+    wire = Wire(lambda slot: "prose" if slot == 2 else json.dumps(reach(1000)))
+    with pytest.raises(AnswerError) as told:
+        ModelGenerator(wire.client()).propose(records.proposal_brief(count=4))
+    sentence = str(told.value)
+    assert sentence.startswith("in slots 1, 3, 4 unusable after a repair turn: ")
+    assert "; in slot 2 unusable after a repair turn: it holds no JSON" in sentence
+    assert "as generator" not in sentence
 
 
 def test_a_faulty_proposal_is_mended_in_its_repair_turn(client: Any, records: ModuleType) -> None:
@@ -132,25 +146,79 @@ def test_a_signal_that_was_tried_is_sent_back_once(records: ModuleType) -> None:
     assert "tried already in this run" in wire.questions[1].messages[-1]["content"]
 
 
-def test_a_dead_endpoint_is_told_after_the_others_have_ended_and_what_waits_is_not_asked(records: ModuleType) -> None:
-    """Else their answers, which are paid for, would be on no record."""
-    answered: list[int] = []
+def dying_at_once() -> Wire:
+    """Its first slot meets a dead endpoint while the second is with the model, whose first answer is of no use."""
     begun = threading.Barrier(2)
+    answers = iter(["prose", json.dumps(reach(2))])
 
     def says(slot: int) -> str:
-        if slot < 3:
-            begun.wait(timeout=20)
         if slot == 1:
+            begun.wait(timeout=20)
             raise EndpointError("it is dead")
-        time.sleep(0.2)
-        answered.append(slot)
-        return json.dumps(reach(slot))
+        if len(wire.questions) == 2:
+            begun.wait(timeout=20)
+            time.sleep(0.2)
+        return next(answers)
 
     wire = Wire(says)
-    with pytest.raises(EndpointError, match="it is dead"):
+    return wire
+
+
+def test_what_was_made_before_the_endpoint_died_is_handed_over_and_what_waits_is_not_asked(records: ModuleType) -> None:
+    """A slot that has begun goes on, with its repair turn too: it is paid for."""
+    wire = dying_at_once()
+    with pytest.raises(Unfinished, match="it is dead") as unfinished:
         ModelGenerator(wire.client(), parallel=2).propose(records.proposal_brief(count=8))
-    assert answered[0] == 2
-    assert len(answered) < 7
+    assert isinstance(unfinished.value.cause, EndpointError)
+    assert [proposal.slot for proposal in unfinished.value.made] == [2]
+    assert [question.place for question in wire.questions[2:]] == ["s1r2a0/2"]
+
+
+def test_where_nothing_was_made_the_dead_endpoint_is_told_as_it_is(records: ModuleType) -> None:
+    def dead(slot: int) -> str:
+        raise EndpointError("it is dead")
+
+    with pytest.raises(EndpointError, match="it is dead"):
+        ModelGenerator(Wire(dead).client()).propose(records.proposal_brief())
+
+
+def test_a_stop_is_no_dead_endpoint(records: ModuleType) -> None:
+    """Else its slots would be given to others while the run is to halt."""
+
+    def says(slot: int) -> str:
+        if slot == 2:
+            raise Interrupted("the run stops")
+        if slot == 3:
+            raise EndpointError("it is dead")
+        return json.dumps(reach(slot))
+
+    with pytest.raises(Interrupted):
+        ModelGenerator(Wire(says).client()).propose(records.proposal_brief())
+
+
+def test_a_replay_makes_of_a_dead_endpoint_what_the_run_did(records: ModuleType, tmp_path: Path) -> None:
+    """However its threads go: what was never asked is on record as such."""
+    brief, file = records.proposal_brief(count=8), tmp_path / "run" / book.FILE
+    client = dying_at_once().client(Accounts(file))
+    with pytest.raises(Unfinished) as live:
+        ModelGenerator(client, parallel=2).propose(brief)
+    for parallel in (1, 8):
+        wire = Wire(lambda slot: pytest.fail("a replay asks nobody"))
+        client = wire.client(Accounts(tmp_path / str(parallel) / book.FILE, replay=file.parent))
+        with pytest.raises(Unfinished, match="it is dead") as again:
+            ModelGenerator(client, parallel=parallel).propose(brief)
+        assert again.value.made == live.value.made
+
+
+def test_a_resume_asks_for_what_is_missing_only(records: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / book.FILE
+    client = dying_at_once().client(Accounts(file))
+    with pytest.raises(Unfinished):
+        ModelGenerator(client, parallel=2).propose(records.proposal_brief(count=4))
+    wire = Wire(lambda slot: json.dumps(reach(slot)))
+    made = ModelGenerator(wire.client(Accounts(file))).propose(records.proposal_brief(count=4))
+    assert weights(made) == [1, 2, 3, 4]
+    assert sorted(question.place for question in wire.questions) == ["s1r2a0/1", "s1r2a0/3", "s1r2a0/4"]
 
 
 def test_a_lone_surrogate_is_no_obstacle(client: Any, records: ModuleType) -> None:
@@ -197,8 +265,9 @@ class Wire:
         self.most_at_once = self._now = 0
         self._lock = threading.Lock()
 
-    def client(self) -> Client:
-        return Client(self, Accounts())
+    def client(self, accounts: Accounts | None = None) -> Client:
+        self._accounts = accounts or Accounts()
+        return Client(self, self._accounts)
 
     def send(self, question: Question) -> Reply:
         with self._lock:
@@ -206,7 +275,9 @@ class Wire:
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)
         try:
-            return Reply(self.says(int(question.place.rpartition("/")[2])), usage=Usage(10, 5))
+            with self._accounts.attempt(question, self.asked, None, "text") as attempt:
+                attempt.reply = Reply(self.says(int(question.place.rpartition("/")[2])), usage=Usage(10, 5))
+            return attempt.reply
         finally:
             with self._lock:
                 self._now -= 1

@@ -13,8 +13,7 @@ from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.question import Question, Reply, ToolCall
 from marlsmith.agents.generating.tools import MOST_CALLS, SOUND, Tryout
 from marlsmith.agents.generator import ModelGenerator
-from marlsmith.agents.roles import ToolUse
-from marlsmith.schemas import Reach, RewardConfig, Signal, canonical
+from marlsmith.schemas import Reach, RewardConfig, Signal, ToolUse, canonical
 
 CONFIG = {"reward": {"terms": [{"kind": "reach", "weight": 2}]}}
 

@@ -15,7 +15,7 @@ from marlsmith.agents.asking.ledger import Cost, Ledger, Spent
 from marlsmith.agents.asking.prices import known_price, require_prices
 from marlsmith.agents.asking.question import Usage
 from marlsmith.agents.settings import Budget, Limits, ModelSettings, Price, RoleSettings
-from marlsmith.schemas import BudgetError, EndpointError, UserError
+from marlsmith.schemas import BudgetError, EndpointError, Interrupted, UserError
 
 
 def tokens(count: int) -> Spent:
@@ -27,7 +27,7 @@ def limited(role: str = "run", **limits: Any) -> Ledger:
 
 
 def call(ledger: Ledger, spent: Spent, likely: int = 10, most: int = 100, role: Any = "critic") -> None:
-    with ledger.admitted(role, "here", Cost(likely, likely / 100), Cost(most, most / 100), 5) as bill:
+    with ledger.admitted(role, "here", "m", Cost(likely, likely / 100), Cost(most, most / 100), 5) as bill:
         bill.spent = spent
 
 
@@ -60,14 +60,14 @@ def test_a_call_whose_worst_does_not_fit_beside_others_waits_until_it_is_alone()
     inside, leave = threading.Event(), threading.Event()
 
     def first() -> None:
-        with ledger.admitted("critic", "a", Cost(10, 0), Cost(100, 0), 5) as bill:
+        with ledger.admitted("critic", "a", "m", Cost(10, 0), Cost(100, 0), 5) as bill:
             inside.set()
             leave.wait(5)
             order.append("first is back")
             bill.spent = tokens(120)
 
     def second() -> None:
-        with ledger.admitted("critic", "b", Cost(10, 0), Cost(100, 0), 5) as bill:
+        with ledger.admitted("critic", "b", "m", Cost(10, 0), Cost(100, 0), 5) as bill:
             order.append("second goes")
             bill.spent = tokens(20)
 
@@ -87,11 +87,85 @@ def test_a_call_whose_worst_does_not_fit_beside_others_waits_until_it_is_alone()
 def test_waiting_for_a_call_that_never_comes_back_has_an_end() -> None:
     ledger = limited(tokens=150)
     with (
-        ledger.admitted("critic", "a", Cost(10, 0), Cost(100, 0), 5),
+        ledger.admitted("critic", "a", "m", Cost(10, 0), Cost(100, 0), 5),
         pytest.raises(EndpointError, match="have not come back"),
-        ledger.admitted("critic", "b", Cost(10, 0), Cost(100, 0), 0.02),
+        ledger.admitted("critic", "b", "m", Cost(10, 0), Cost(100, 0), 0.02),
     ):
         raise AssertionError("it was let out")
+
+
+def test_a_short_call_has_patience_for_a_long_one_before_it() -> None:
+    """One that may take long is under way, another one waits for it: neither is dead."""
+    ledger = limited(tokens=150)
+
+    def take(seconds: float, timeout: float) -> None:
+        with ledger.admitted("critic", "a", "m", Cost(10, 0), Cost(100, 0), timeout) as bill:
+            time.sleep(seconds)
+            bill.spent = tokens(1)
+
+    with ThreadPoolExecutor(3) as pool:
+        ends = [pool.submit(take, *long) for long in ((0.6, 5), (0.3, 5))]
+        time.sleep(0.1)
+        ends.append(pool.submit(take, 0, 0.02))
+        for end in ends:
+            end.result(5)
+    assert ledger.spent().calls == 3
+
+
+def test_who_came_first_goes_first() -> None:
+    """Also where a later one would fit beside the call under way: else a large call might wait for ever."""
+    ledger = limited(tokens=150)
+    order: list[str] = []
+    leave = threading.Event()
+
+    def take(name: str, most: int) -> None:
+        with ledger.admitted("critic", name, "m", Cost(10, 0), Cost(most, 0), 5):
+            order.append(name)
+            leave.wait(5)
+
+    with ThreadPoolExecutor(3) as pool:
+        for name, most in (("under way", 100), ("large", 140), ("small", 10)):
+            pool.submit(take, name, most)
+            time.sleep(0.1)
+        assert order == ["under way"]
+        leave.set()
+    assert order == ["under way", "large", "small"]
+
+
+def test_the_calls_under_way_of_one_role_are_none_of_another() -> None:
+    ledger = limited("critic", calls=1, tokens=150)
+    with (
+        ledger.admitted("generator", "a", "m", Cost(10, 0), Cost(100, 0), 5),
+        ledger.admitted("generator", "b", "m", Cost(10, 0), Cost(100, 0), 5),
+        ledger.admitted("critic", "c", "m", Cost(10, 0), Cost(100, 0), 0.02),
+        pytest.raises(BudgetError, match="calls=1"),
+        ledger.admitted("critic", "d", "m", Cost(10, 0), Cost(10, 0), 0.02),
+    ):
+        raise AssertionError("it was let out")
+
+
+def test_a_stop_ends_the_waiting() -> None:
+    stop = threading.Event()
+    ledger = Ledger(Budget(run=Limits(tokens=150)), stop)
+    threading.Timer(0.2, stop.set).start()
+    started = time.monotonic()
+    with (
+        ledger.admitted("critic", "a", "m", Cost(10, 0), Cost(100, 0), 60),
+        pytest.raises(Interrupted),
+        ledger.admitted("critic", "b", "m", Cost(10, 0), Cost(100, 0), 60),
+    ):
+        raise AssertionError("it was let out")
+    assert time.monotonic() - started < 2
+
+
+def test_two_at_one_place_have_accounts_of_their_own() -> None:
+    ledger = Ledger()
+    for asked, count in (("first", 3), ("second", 5), ("second", 7)):
+        ledger.charge("generator", "here", asked, tokens(count))
+    ledger.charge("generator", "there", "second", tokens(100))
+    assert ledger.spent(place="here").usage.tokens == 15
+    assert ledger.spent(place="here", asked="second").usage.tokens == 12
+    assert ledger.spent("generator", "here", "first") == tokens(3)
 
 
 def test_calls_go_side_by_side_where_no_limit_speaks_against_it() -> None:
@@ -99,7 +173,7 @@ def test_calls_go_side_by_side_where_no_limit_speaks_against_it() -> None:
     meeting = threading.Barrier(8, timeout=5)
 
     def meet(number: int) -> None:
-        with ledger.admitted("generator", str(number), Cost(1, 0), Cost(10**9, 0), 5) as bill:
+        with ledger.admitted("generator", str(number), "m", Cost(1, 0), Cost(10**9, 0), 5) as bill:
             meeting.wait()
             bill.spent = tokens(1)
 
@@ -122,7 +196,7 @@ def test_a_hundred_calls_exceed_no_budget_by_more_than_one_of_them(seed: int) ->
     def one(cost: int) -> bool:
         nonlocal most_at_once
         try:
-            with ledger.admitted("generator", str(cost), Cost(50, 0.005), Cost(largest, 0.01), 5) as bill:
+            with ledger.admitted("generator", str(cost), "m", Cost(50, 0.005), Cost(largest, 0.01), 5) as bill:
                 with lock:
                     under_way[0] += 1
                     most_at_once = max(most_at_once, under_way[0])

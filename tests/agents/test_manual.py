@@ -17,9 +17,8 @@ from marlsmith.agents.asking import manual
 from marlsmith.agents.asking.accounts import Accounts
 from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.manual import MOST_BYTES, Person, answer, open_requests
-from marlsmith.agents.asking.question import AnswerError
 from marlsmith.prompts import Prompts
-from marlsmith.schemas import Interrupted, PausingError, Review, UserError
+from marlsmith.schemas import AnswerError, Interrupted, PausingError, Review, UserError
 
 GOOD = '{"approve": true, "reasons": ["fits"]}'
 REVIEW = Review(approve=True, reasons=("fits",))
@@ -97,10 +96,10 @@ def test_the_request_holds_all_that_an_answer_needs(desks: Callable[..., Desk]) 
     assert [message["role"] for message in told["messages"]] == ["system", "user"]
     assert told["schema"] == Review.model_json_schema()
     assert told["deadline"] > told["created"]
-    assert any(str(request / told["reply"]) in sentence for sentence in desk.told)
 
     (request / told["reply"]).write_text(f"I think so:\n```json\n{GOOD}\n```\n")
     assert asked.result(10) == REVIEW
+    assert any(str(request / told["reply"]) in sentence for sentence in desk.told)
     assert (request / "answered.md").exists()
     assert not (request / "reply.md").exists()
     assert (desk.run / "manual" / "OPEN").read_text() == ""
@@ -148,6 +147,12 @@ def test_an_unusable_reply_is_told_why_and_asked_again(desks: Callable[..., Desk
     prompt = (second / "request.md").read_text()
     for words in ("Review c1/check.", "I approve.", "it holds no JSON object"):
         assert words in prompt
+    faults = [json.loads((request / "request.json").read_text())["fault"] for request in (first, second)]
+    assert faults[0] is None
+    assert faults[1].startswith("it holds no JSON object")
+    until(lambda: [Path(second.name) for sentence in desk.told if second.name in sentence], 1)
+    assert "no use" not in desk.told[0]
+    assert f"validator is asked by hand once more, for its answer was of no use ({faults[1]}): " in desk.told[1]
     answer(second, GOOD)
     assert asked.result(10) == REVIEW
     assert not (second / "failed.md").exists()
@@ -162,7 +167,7 @@ def test_two_unusable_replies_are_an_answer_error_and_may_be_asked_anew(desks: C
     answer(second, "still none")
     with pytest.raises(AnswerError, match="manual as validator"):
         asked.result(10)
-    desk.accounts.discard("c1/check")
+    desk.accounts.discard("c1/check", "manual")
     again = desks()
     asked = again.ask()
     assert again.requests() == [first]

@@ -10,14 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marlsmith.agents.asking.completion import Malformed, completion
+from marlsmith.agents.asking import completion as completion_module
+from marlsmith.agents.asking.address import Key
+from marlsmith.agents.asking.completion import MOST_CALLS, Malformed, refusal
+from marlsmith.agents.asking.keys import Keys
 from marlsmith.agents.asking.lenient import Unreadable, lenient
-from marlsmith.agents.asking.question import Reply, Usage
+from marlsmith.agents.asking.question import Reply, TextForm, Usage
 from marlsmith.agents.asking.reading import LONGEST, Fault, read, without_reasoning
 from marlsmith.schemas import Review
 
 GOOD = '{"approve": true, "reasons": ["fits"]}'
 REVIEW = Review(approve=True, reasons=("fits",))
+
+
+def completion(data: bytes) -> Reply:
+    return completion_module.completion(data, Keys())
 
 
 def review(text: str) -> Review:
@@ -218,6 +225,40 @@ def test_tokens_in_every_form() -> None:
         assert usage(nonsense) == Usage()
 
 
+@pytest.mark.parametrize(
+    ("said", "completed", "reasoned"),
+    [
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 1015}, 1005, 0),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "reasoning_tokens": 1000}, 1005, 1000),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 1015, "reasoning_tokens": 1000}, 1005, 1000),
+        ({"prompt_tokens": 10, "completion_tokens": 1005, "total_tokens": 1015, "reasoning_tokens": 1000}, 1005, 1000),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 3}, 5, 0),
+    ],
+)
+def test_what_is_thought_is_counted_wherever_it_is_told(said: Any, completed: int, reasoned: int) -> None:
+    usage = completion(body({"content": "a"}, usage=said)).usage
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens) == (10, completed, reasoned)
+
+
+def test_a_total_is_enough_and_an_absurd_count_is_none() -> None:
+    assert completion(body({"content": "a"}, usage={"total_tokens": 5000})).usage == Usage(0, 5000)
+    for name in ("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens"):
+        said = {"prompt_tokens": 10, "completion_tokens": 5, name: 10**12}
+        assert completion(body({"content": "a"}, usage=said)).usage == Usage()
+
+
+def test_what_is_kept_of_a_reply_is_bounded() -> None:
+    calls = [{"id": "i" * 9000, "function": {"name": "look\n\x1b[31m" * 99, "arguments": "{}"}}] * 9000
+    reply = completion(body({"content": None, "tool_calls": calls}, "length\x1b[31m" + "x" * 9000, model="m\n" * 9000))
+    assert len(reply.tool_calls) == MOST_CALLS
+    assert len({call.id for call in reply.tool_calls}) == MOST_CALLS
+    for said in (reply.tool_calls[0].name, reply.tool_calls[0].id, reply.finish_reason, reply.model):
+        assert said is not None
+        assert len(said) <= 100
+        assert said.isprintable()
+    assert reply.cut
+
+
 def test_tool_calls_in_every_form() -> None:
     message = {
         "tool_calls": [
@@ -250,3 +291,56 @@ def test_no_body_breaks_the_reading(data: bytes) -> None:
         return
     assert isinstance(reply.text, str)
     assert reply.text.encode()
+
+
+# ---------------------------------------------------------------- refusals, keys
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "words"),
+    [
+        (b'{"error": {"message": "Bad Field", "code": "No_Such", "param": "x"}}', "Bad Field", "bad field no_such x"),
+        (b'{"message": "Bad Field", "code": 40}', "Bad Field", "bad field 40"),
+        (b'{"error": "Bad Field"}', "Bad Field", "bad field"),
+        (b'{"detail": [{"loc": ["tools"]}]}', '[{"loc": ["tools"]}]', '[{"loc": ["tools"]}]'),
+        (b"<html>Busy</html>", "<html>Busy</html>", "<html>busy</html>"),
+        (b"\xff[[[", "\ufffd[[[", "\ufffd[[["),
+        (b"[" * 90_000, "[" * 279 + "\u2026", "[" * 4000),
+    ],
+)
+def test_a_refusal_in_every_form(data: bytes, said: str, words: str) -> None:
+    assert refusal(400, data, Keys()) == (f"Error code: 400 - {said}", words)
+    assert refusal(500, b"", Keys()) == ("Error code: 500", "")
+
+
+def test_a_key_is_hidden_before_anything_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "sk-secret-0123456789"
+    monkeypatch.setenv("A_KEY", secret)
+    keys = Keys([Key("A_KEY")])
+    for length in range(80, 300, 7):
+        for data in (
+            b"x" * length + secret.encode(),
+            b"\0" * 385 + secret.encode(),
+            json.dumps({"error": "x" * length + secret}).encode(),
+        ):
+            with pytest.raises(Malformed) as caught:
+                completion_module.completion(data, keys)
+            assert secret[:5] not in str(caught.value)
+            assert secret[:5] not in "".join(refusal(400, data, keys))
+
+
+def test_a_key_that_only_reading_makes_whole_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no endpoint has hidden it before: a person answered, or the record."""
+    secret = "sk-secret-0123456789"
+    monkeypatch.setenv("A_KEY", secret)
+    keys = Keys([Key("A_KEY")])
+    for between in ("\u200b" * 40, "\0" * 40):
+        reply = Reply(f'{{"approve": true, "reasons": ["{between.join(secret)}"]}}')
+        assert read(reply, Review, None, keys).reasons == ("***",)
+    reply = Reply('{"approve": true, "reasons": ["' + "".join(f"\\u{ord(letter):04x}" for letter in secret) + '"]}')
+    assert read(reply, Review, None, keys).reasons == ("***",)
+    form = TextForm("", lambda text: Review(approve=True, reasons=(text,)))
+    assert read(Reply(f"\u200b{secret}"), Review, form, keys).reasons == ("***",)
+    with pytest.raises(Fault) as caught:
+        read(Reply(f'{{"approve": "{secret}"}}'), Review, None, keys)
+    assert secret[:5] not in str(caught.value)

@@ -14,9 +14,8 @@ from marlsmith.agents.asking.accounts import Accounts
 from marlsmith.agents.asking.address import parse_model
 from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.endpoint import Endpoint
-from marlsmith.agents.asking.question import AnswerError
 from marlsmith.agents.validator import ModelValidator
-from marlsmith.schemas import PromotionBrief, Review, Verdict
+from marlsmith.schemas import AnswerError, PromotionBrief, Review, Verdict
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def test_each_word_has_a_place_of_its_own(client: Any, records: ModuleType, tmp_
     ModelValidator(chat).review(records.review_brief())
     ModelValidator(chat).confirm(promotion_brief(records))
     lines = [json.loads(line) for line in (tmp_path / "llm.jsonl").read_text().splitlines()]
-    assert [line["place"] for line in lines if "place" in line] == ["s1r2c1/check", "s1r1c1/promotion"]
+    assert [line["place"] for line in lines if "messages" in line] == ["s1r2c1/check", "s1r1c1/promotion"]
 
 
 def test_a_validator_that_never_answers_usably_says_so(client: Any, records: ModuleType) -> None:

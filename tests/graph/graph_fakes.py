@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-from marlsmith.agents.asking.accounts import Spent
+from marlsmith.agents.asking.ledger import NOTHING, Spent
 from marlsmith.agents.asking.question import Usage
 from marlsmith.agents.roles import Roles
 from marlsmith.graph.context import Parts
@@ -291,6 +291,7 @@ class Equipment:
         others: Sequence[ScriptedGenerator] = (),
     ) -> None:
         self.others = others
+        self.spent_at: Callable[[str], Spent] = lambda place: NOTHING
         self.executor = executor or FakeExecutor()
         self.generator = generator or ScriptedGenerator()
         self.critic = critic or ScriptedCritic()
@@ -301,4 +302,5 @@ class Equipment:
 
     def equip(self, directory: RunDirectory, executor: Executor) -> Parts:
         roles = Roles((self.generator, *self.others), self.critic, self.validator)
-        return Parts(CARD, roles, executor, lambda signal, card: f"# {canonical(signal)}\n", lambda: SPENT)
+        code = lambda signal, card: f"# {canonical(signal)}\n"  # noqa: E731
+        return Parts(CARD, roles, executor, code, lambda: SPENT, self.spent_at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,12 @@ from graph_fakes import (
 )
 from rich.console import Console
 
-from marlsmith.graph.run import start
-from marlsmith.graph.story import Story
+from marlsmith.graph.display import LiveTrace
+from marlsmith.graph.run import Paused, Stop, resume, start
+from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.graph.story import Story, ending
 from marlsmith.graph.trace import Event
-from marlsmith.schemas import Citation, Evaluation, Failure, Finding, Proposal, Review
+from marlsmith.schemas import Citation, EndpointError, Evaluation, Failure, Finding, Proposal, Review
 
 
 def told(events: list[Event], story: Story | None = None) -> str:
@@ -190,8 +194,111 @@ def test_the_validators_part_in_the_result(tmp_path):
     assert "validator refused" not in quiet
 
 
+def test_what_a_models_proposal_took_is_told_with_it(tmp_path):
+    dear = proposal(2.0).model_copy(update={"tokens": 12345, "money": 0.0625})
+    counted = proposal(3.0).model_copy(update={"tokens": 678})
+    generator = ScriptedGenerator({(1, 0): [dear, counted, proposal(1.0)]})
+    lines = story_of(tmp_path / "run", Equipment(generator=generator), rounds=1).splitlines()
+    said = {line.split()[1]: lines[number + 2] for number, line in enumerate(lines) if line.startswith("generator s1")}
+    assert said["s1r1c1"] == "12,345 tokens, money 0.0625"
+    assert said["s1r1c2"] == "678 tokens"
+    assert "tokens" not in said["s1r1c3"], "nobody is paid for it"
+
+
 def test_money_is_told_where_a_price_is_known(tmp_path):
     *_, finished = start(make_settings(rounds=1), Equipment(), tmp_path / "run")
     assert "tokens, money 0.25" in told([finished])
     finished["money"] = None
     assert ", money" not in told([finished])
+
+
+def test_each_pause_is_kept_with_its_reason(tmp_path):
+    broken = ScriptedGenerator({(1, 0): EndpointError("nobody [bold]answers")})
+    seen: list[Event] = []
+    with pytest.raises(EndpointError):
+        seen.extend(start(make_settings(rounds=1), Equipment(generator=broken), tmp_path / "run"))
+    for _ in range(2):
+        with pytest.raises(EndpointError):
+            list(resume(tmp_path / "run", Equipment(generator=broken)))
+    stop = Stop()
+    stop.request()
+    with pytest.raises(Paused):
+        list(resume(tmp_path / "run", Equipment(), stop=stop))
+    kept = list(RunDirectory.open(tmp_path / "run").events())
+    reasons = [event["reason"] for event in kept if event["event"] == "paused"]
+    assert reasons == ["nobody [bold]answers"] * 3 + ["it was asked to stop"]
+    assert "paused nobody [bold]answers\n" in told(kept)
+    assert ending(kept, tmp_path) == f"next    marlsmith resume {tmp_path}"
+    whole = [*kept, *resume(tmp_path / "run", Equipment())]
+    assert ending(whole, tmp_path) is None
+    assert [e["event"] for e in whole].count("paused") == 4
+
+
+def test_where_the_story_breaks_off_it_says_what_to_type(tmp_path):
+    assert "marlsmith resume" in str(ending([{"event": "round"}], tmp_path))
+    asked = {"event": "approval", "status": "asked"}
+    assert f"marlsmith approve {tmp_path} --yes" in str(ending([asked], tmp_path))
+
+
+def test_where_nobody_reviews_the_check_has_accepted(tmp_path):
+    text = story_of(tmp_path / "run", Equipment(), rounds=1, roles={"validator": "none"})
+    assert "check s1r1c1 accepted for training" in text
+    assert "validator s1r1c1 accepted" not in text
+    assert "validator s1r1c1 accepted for training" in story_of(tmp_path / "other", Equipment(), rounds=1)
+
+
+def test_the_result_leads_to_the_files_and_to_show_only_who_has_not_typed_it(tmp_path):
+    *_, finished = start(make_settings(rounds=1), Equipment(), tmp_path / "run")
+    assert f"next marlsmith show {tmp_path}" in told([finished])
+    again = told([finished], Story(again=True))
+    assert "marlsmith show" not in again
+    assert "/run/main/signal.py" in again
+    assert "/run/main/checkpoint.safetensors" in again
+    best = finished["best"]["candidate"]
+    kept = told([{**finished, "promoted": False}], Story(again=True))
+    assert f"/run/candidates/{best}.py" in kept
+    assert (tmp_path / "run/candidates" / f"{best}.py").exists()
+
+
+PLAYER = {
+    "role": "critic", "name": "large", "model": "gpt[x]", "address": "https://api.example.org:8443/v1/deep",
+    "calls": 1234, "failed": 2, "tokens": 1_000_000, "cached_tokens": 5000, "reasoning_tokens": 0, "money": 12.34567,
+    "currency": "US dollars",
+}  # fmt: skip
+OFFLINE = {**PLAYER, "role": "generator", "name": "offline", "model": None, "calls": 0, "money": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "critic large, gpt[x] at api.example.org:8443 1,234 calls, 2 failed; 1,000,000 tokens (5,000 cached); "),
+        ({}, "; 12.35 US dollars"),
+        ({"currency": None}, "; 12.35 in the currency of its price"),
+        ({"name": "gpt[x]"}, "critic gpt[x] at api"),
+        (
+            {"name": None, "reasoning_tokens": 7},
+            "critic gpt[x] at api.example.org:8443 1,234 calls, 2 failed; 1,000,000",
+        ),
+        ({"reasoning_tokens": 7}, "(5,000 cached, 7 reasoning)"),
+        ({"name": "manual", "model": None}, "critic a person\n"),
+    ],
+)
+def test_the_result_says_who_played_and_what_it_took(tmp_path, changes, said):
+    *_, finished = start(make_settings(rounds=1), Equipment(), tmp_path / "run")
+    assert [player["name"] for player in finished["roles"]] == ["offline"] * 3
+    assert "generator offline" not in told([finished]), "nobody is paid: nothing to tell"
+    text = told([{**finished, "roles": [OFFLINE, {**PLAYER, **changes}]}]).replace(" │", "")
+    assert "generator offline" in text
+    assert said in text.replace("│ ", "")
+
+
+def test_a_command_that_is_told_beside_the_live_view_can_be_copied(monkeypatch):
+    """Whoever prints to standard error meanwhile; the story keeps its layout."""
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    command = f"marlsmith answer {'/a/long/way' * 12} s1r1a0-1 --editor"
+    with LiveTrace(Console(file=shown, width=80, force_terminal=True, color_system=None)) as trace:
+        print(command, file=sys.stderr, flush=True)
+        trace.tell({"event": "warning", "round": 1, "message": "word " * 40})
+    assert command in shown.getvalue()
+    assert max(len(line) for line in shown.getvalue().splitlines() if "word" in line) <= 90

@@ -23,13 +23,13 @@ from graph_fakes import (
     weighted,
 )
 
-from marlsmith.agents.asking.question import AnswerError
 from marlsmith.graph.methods import MOST_ROWS, reward_rows
 from marlsmith.graph.run import Paused, Stop, WaitingForApproval, recursion_limit, resume, start
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.marl.config import TrainConfig
 from marlsmith.schemas import (
     NATIVE,
+    AnswerError,
     Code,
     EndpointError,
     Failure,
@@ -70,7 +70,7 @@ def test_the_finished_event_keeps_its_contract(tmp_path):
     finished = run(tmp_path / "run", equipment)[-1]
     assert set(finished) == {
         "event", "run", "native", "best", "gain", "phase", "promoted", "reason",
-        "seconds", "environment_steps", "tokens", "money", "jail", "validator",
+        "seconds", "environment_steps", "tokens", "money", "jail", "validator", "roles",
     }  # fmt: skip
     assert set(finished["native"]) == {"score", "scores", "interval", "metrics"}
     assert set(finished["best"]) == {"candidate", "score", "scores", "interval", "metrics"}
@@ -153,7 +153,7 @@ def test_rejected_candidates_get_their_repair_pass_and_the_accepted_ones_stay(tm
     assert (repair.attempt, repair.count) == (1, 2)
     assert [r.candidate.id for r in repair.rejected] == ["s1r1c2", "s1r1c3"]
     assert repair.rejected[0].problems == ("not a number",)
-    assert [e["candidate"] for e in named(events, "proposal")][3:] == ["s1r1c3-fix1", "s1r1c2-fix1"]
+    assert [e["candidate"] for e in named(events, "proposal")][3:] == ["s1r1c2-fix1", "s1r1c3-fix1"]
     trained = {r.branch for r in equipment.executor.trained}
     assert {"s1r1c1", "s1r1c2-fix1", "s1r1c3-fix1"} <= trained
     assert not {"s1r1c2", "s1r1c3"} & trained
@@ -245,7 +245,7 @@ def test_roles_that_answer_uselessly_are_noted_and_the_run_goes_on(tmp_path):
     )
     events = run(tmp_path / "run", equipment, rounds=2)
     messages = [e["message"] for e in named(events, "warning")]
-    assert "scripted generator gave no usable proposal: no JSON in it" in messages
+    assert "scripted generator gave no usable proposal for 1 slot: no JSON in it" in messages
     assert any("critic gave no usable diagnosis" in message for message in messages)
     assert sum("no usable review of s1" in message for message in messages) == 5
     assert any("no usable review of the promotion, which goes on" in message for message in messages)

@@ -235,8 +235,18 @@ def test_presets_are_the_papers_and_every_field_can_be_overridden():
     }  # fmt: skip
     for field, value in Method(rounds=9, population=7, level=0.1).model_dump().items():
         assert getattr(method_from("lr", {field: value}), field) == value
-    with pytest.raises(UserError, match=r"method setting rounds = 0: .*greater than or equal to 1"):
+    with pytest.raises(UserError, match=r"--rounds 0: .*greater than or equal to 1"):
         method_from("lero", {"rounds": 0})
+    for option, words in (
+        ("evolve", "reward, observation or both"),
+        ("selection", "top-k, tournament or rank"),
+        ("scope", "own or team"),
+        ("signals", "config or any"),
+    ):
+        with pytest.raises(UserError, match=f"^--{option} foo: choose {words}$"):
+            method_from("lero", {option: "foo"})
+    with pytest.raises(UserError, match=r"^--seeds 0: .*greater than or equal to 1"):
+        method_from("lero", {"search_seeds": 0})
     with pytest.raises(UserError, match="unknown method 'leo-also': choose one of lero, lr"):
         method_from("leo-also")
 

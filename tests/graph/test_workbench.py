@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graph_fakes import Equipment, FakeExecutor, make_settings, weighted
 
-from marlsmith.agents.roles import Generator, Roles, ToolUse
+from marlsmith.agents.roles import Generator, Roles
 from marlsmith.graph.context import Parts
 from marlsmith.graph.run import start
 from marlsmith.graph.run_directory import RunDirectory
@@ -23,6 +23,7 @@ from marlsmith.schemas import (
     Signal,
     SignalValues,
     TermValues,
+    ToolUse,
     Values,
 )
 
@@ -78,7 +79,15 @@ class Trying:
         self.workbench, self.inner = workbench, inner
 
     def propose(self, brief: ProposalBrief) -> list[Proposal]:
-        use = ToolUse("generator", self.name, f"s1r{brief.round}a0/1", 1, "check_candidate", "Accepted.", 0.125)
+        use = ToolUse(
+            role="generator",
+            author=self.name,
+            place=f"s1r{brief.round}a0/1",
+            number=1,
+            tool="check_candidate",
+            result="Accepted.",
+            took=0.125,
+        )
         thread = threading.Thread(target=self.workbench.tell, args=(use,))
         thread.start()
         thread.join()

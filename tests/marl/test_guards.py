@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 import torch
 from states import random_play
@@ -9,7 +12,7 @@ from states import random_play
 from marlsmith.marl.signals.allowed import PATHS
 from marlsmith.marl.signals.files import read_signal
 from marlsmith.marl.signals.guards import DOORS
-from marlsmith.marl.signals.program import Program, build_program
+from marlsmith.marl.signals.program import MOST_LOAD_SECONDS, Program, _Module, build_program
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import SignalError
 
@@ -157,3 +160,16 @@ def test_a_module_that_loads_slowly_is_refused() -> None:
     source += "def agent_reward(state):\n    return state.reward\n"
     with pytest.raises(SignalError, match="at module level takes"):
         build_program(read_signal("slow.py", source), TASK.card)
+
+
+@pytest.mark.parametrize("head", ["", "X = [1.0]\n"], ids=["loaded once", "loaded for each call"])
+def test_a_busy_machine_speaks_against_no_module(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = _Module._loaded
+
+    def slowly(module: _Module) -> dict[str, Any]:
+        time.sleep(2 * MOST_LOAD_SECONDS)
+        return loaded(module)
+
+    monkeypatch.setattr(_Module, "_loaded", slowly)
+    source = head + "def agent_reward(state):\n    return state.reward\n"
+    assert build_program(read_signal("calm.py", source), TASK.card).shapes_reward

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from marlsmith.agents.generating.drafts import Answer, modules, parts_of, usable
+from marlsmith.agents.generating.sketches import Answer, modules, parts_of, usable
 from marlsmith.agents.generating.vocabulary import vocabulary
 from marlsmith.schemas import Code, RewardConfig, Signal
 
@@ -33,8 +33,8 @@ def test_only_the_parts_that_evolve_are_taken(
     records: ModuleType, evolve: str, reward: bool, observation: bool
 ) -> None:
     brief = records.proposal_brief(evolve=evolve)
-    for draft in ({"code": records.BOTH}, {"config": CONFIG | FEATURES}):
-        found = signal(brief, draft)
+    for sketch in ({"code": records.BOTH}, {"config": CONFIG | FEATURES}):
+        found = signal(brief, sketch)
         assert (found.reward is not None) == reward
         assert (found.observation is not None) == observation
 
@@ -49,7 +49,7 @@ def test_parts_of_a_module(records: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("draft", "changes", "says"),
+    ("sketch", "changes", "says"),
     [
         ([{}], {}, "either code or config"),
         ({"code": "x = 1"}, {}, "defines none of agent_reward"),
@@ -68,20 +68,20 @@ def test_parts_of_a_module(records: ModuleType) -> None:
         ),
     ],
 )
-def test_a_draft_that_cannot_be_used_says_why(
-    records: ModuleType, draft: dict[str, Any], changes: dict[str, Any], says: str
+def test_a_sketch_that_cannot_be_used_says_why(
+    records: ModuleType, sketch: dict[str, Any], changes: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ValueError, match=says):
-        signal(records.proposal_brief(**changes), draft)
+        signal(records.proposal_brief(**changes), sketch)
 
 
 def test_of_several_proposals_each_slot_takes_another_and_a_bad_one_costs_no_other(records: ModuleType) -> None:
     brief = records.proposal_brief()
     weights = [1, 1000, 3]
-    drafts = [{"config": {"reward": {"terms": [{"kind": "reach", "weight": weight}]}}} for weight in weights]
+    sketches = [{"config": {"reward": {"terms": [{"kind": "reach", "weight": weight}]}}} for weight in weights]
 
     def taken(slot: int) -> float:
-        reward = signal(brief, drafts if slot > 3 else {"proposals": drafts}, slot).reward
+        reward = signal(brief, sketches if slot > 3 else {"proposals": sketches}, slot).reward
         assert isinstance(reward, RewardConfig)
         return reward.terms[0].weight
 

@@ -29,7 +29,7 @@ FUNCTIONS: dict[str, Part] = {
 }
 
 
-class Config(BaseModel):
+class SignalConfig(BaseModel):
     """A signal without code."""
 
     model_config = ConfigDict(extra="forbid")
@@ -38,12 +38,12 @@ class Config(BaseModel):
     observation: ObservationConfig | None = None
 
 
-class Draft(BaseModel):
+class Sketch(BaseModel):
     """One proposal as a model writes it, before it is held against the brief."""
 
     rationale: str = ""
     code: str | None = None
-    config: Config | None = None
+    config: SignalConfig | None = None
     fault: SkipJsonSchema[str | None] = None
 
     @model_validator(mode="before")
@@ -52,7 +52,7 @@ class Draft(BaseModel):
         """Any object at all would do otherwise; a configuration is known without its envelope."""
         if not isinstance(value, dict) or value.keys() & {"fault", "more"}:
             return value
-        parts = {part: value[part] for part in Config.model_fields if part in value}
+        parts = {part: value[part] for part in SignalConfig.model_fields if part in value}
         if parts and value.get("code") is None and value.get("config") is None:
             value = {**value, "config": parts}
         if (value.get("code") is None) == (value.get("config") is None):
@@ -60,13 +60,13 @@ class Draft(BaseModel):
         return value
 
 
-def _draft_or_fault(value: Any, validate: ValidatorFunctionWrapHandler) -> Draft:
+def _sketch_or_fault(value: Any, validate: ValidatorFunctionWrapHandler) -> Sketch:
     """One proposal that does not validate must not cost the model the others: it carries its fault."""
     try:
-        draft: Draft = validate(value)
+        sketch: Sketch = validate(value)
     except ValidationError as error:
-        return Draft(fault=_first(error))
-    return draft
+        return Sketch(fault=_first(error))
+    return sketch
 
 
 def _first(error: ValidationError) -> str:
@@ -75,10 +75,10 @@ def _first(error: ValidationError) -> str:
     return f"{place}: {first['msg']}" if place else first["msg"].removeprefix("Value error, ")
 
 
-class Answer(Draft):
+class Answer(Sketch):
     """What is asked for is one proposal. Models that write several all the same are let pass."""
 
-    more: SkipJsonSchema[list[Annotated[Draft, WrapValidator(_draft_or_fault)]]] = Field(default_factory=list)
+    more: SkipJsonSchema[list[Annotated[Sketch, WrapValidator(_sketch_or_fault)]]] = Field(default_factory=list)
 
     @model_validator(mode="before")
     @classmethod
@@ -87,7 +87,7 @@ class Answer(Draft):
             value = value["proposals"]
         return {"more": value} if isinstance(value, list) and value else value
 
-    def drafts(self, slot: int) -> list[Draft]:
+    def sketches(self, slot: int) -> list[Sketch]:
         """In the order in which they are to be tried: of several, each slot of a round begins with another."""
         if not self.more:
             return [self]
@@ -95,29 +95,29 @@ class Answer(Draft):
         return [*self.more[start:], *self.more[:start]]
 
 
-def usable(answer: Answer, brief: ProposalBrief, slot: int) -> tuple[Draft, Signal]:
-    """The first draft that can be used, with its signal; raises ValueError with words for the model."""
+def usable(answer: Answer, brief: ProposalBrief, slot: int) -> tuple[Sketch, Signal]:
+    """The first sketch that can be used, with its signal; raises ValueError with words for the model."""
     faults: list[str] = []
-    for draft in answer.drafts(slot):
+    for sketch in answer.sketches(slot):
         try:
-            return draft, signal_of(draft, brief)
+            return sketch, signal_of(sketch, brief)
         except ValueError as error:
             faults.append(str(error))
     raise ValueError("; ".join(dict.fromkeys(faults)))
 
 
-def signal_of(draft: Draft, brief: ProposalBrief) -> Signal:
+def signal_of(sketch: Sketch, brief: ProposalBrief) -> Signal:
     """The parts that this run evolves; raises ValueError with words for the model."""
-    if draft.fault:
-        raise ValueError(draft.fault)
+    if sketch.fault:
+        raise ValueError(sketch.fault)
     parts = wanted(brief)
-    if draft.code is not None:
+    if sketch.code is not None:
         if brief.signals == "config":
             raise ValueError("code is refused in this run: write a config")
-        signal = _from_code(draft.code, parts)
+        signal = _from_code(sketch.code, parts)
     else:
-        assert draft.config is not None
-        signal = Signal(**{part: getattr(draft.config, part) for part in parts})
+        assert sketch.config is not None
+        signal = Signal(**{part: getattr(sketch.config, part) for part in parts})
     if signal.is_native:
         raise ValueError(f"it holds nothing of what is wanted: {' or '.join(parts)}")
     observation = signal.observation
@@ -126,10 +126,10 @@ def signal_of(draft: Draft, brief: ProposalBrief) -> Signal:
     return signal
 
 
-def drafted(value: Any) -> Draft:
-    """A draft from JSON; raises ValueError with words for the model."""
+def sketched(value: Any) -> Sketch:
+    """A sketch from JSON; raises ValueError with words for the model."""
     try:
-        return Draft.model_validate(value)
+        return Sketch.model_validate(value)
     except ValidationError as error:
         raise ValueError(_first(error)) from None
 
@@ -167,14 +167,14 @@ def modules(text: str) -> Answer | None:
     blocks = [(prose, code) for prose, code in _blocks(text) if parts_of(code)]
     if not blocks:
         blocks = _blocks(text)[-1:]  # what is wrong with it, the checks say
-    drafts = [Draft(rationale=" ".join(prose), code=code) for prose, code in blocks]
-    match drafts:
+    sketches = [Sketch(rationale=" ".join(prose), code=code) for prose, code in blocks]
+    match sketches:
         case []:
             return None
         case [only]:
             return Answer(rationale=only.rationale, code=only.code)
         case _:
-            return Answer(more=drafts)
+            return Answer(more=sketches)
 
 
 def _blocks(text: str) -> list[tuple[list[str], str]]:
