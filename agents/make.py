@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting.accounts import Accounts
 from marlsmith.agents.asking.address import Key
 from marlsmith.agents.asking.client import Client
-from marlsmith.agents.asking.endpoint import Endpoint
 from marlsmith.agents.asking.manual import Person
+from marlsmith.agents.asking.wire.endpoint import Endpoint
 from marlsmith.agents.critic import ModelCritic
 from marlsmith.agents.generator import ModelGenerator
 from marlsmith.agents.roles import Critic, Generator, Roles, Validator, Workbench

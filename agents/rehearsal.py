@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting.accounts import Accounts
 from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.question import Question, Reply
 from marlsmith.agents.critic import ModelCritic

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting.accounts import Accounts
 from marlsmith.agents.offline import OfflineCritic, OfflineGenerator, OfflineValidator
 from marlsmith.agents.roles import Generator, Roles
 from marlsmith.graph.context import Parts

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from marlsmith.agents.asking.prices import known_price, require_prices
+from marlsmith.agents.asking.accounting.prices import known_price, require_prices
 from marlsmith.agents.asking.question import Usage
 from marlsmith.agents.settings import Limits, RoleSettings
 from marlsmith.commands.forecast import Asked, Range, forecast, total

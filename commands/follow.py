@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from marlsmith.agents.asking import book
+from marlsmith.agents.asking.accounting import book
 from marlsmith.agents.settings import ModelSettings
 from marlsmith.commands.exits import KILLED, PAUSED, WAITING, Halted, close_stdout
 from marlsmith.graph.display import make_trace

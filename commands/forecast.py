@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from marlsmith.agents import rehearsal
-from marlsmith.agents.asking.estimates import prompt_tokens, tokens_in
+from marlsmith.agents.asking.accounting.estimates import prompt_tokens, tokens_in
 from marlsmith.agents.asking.question import Question, Role
 from marlsmith.agents.generating.tools import MOST_CALLS
 from marlsmith.agents.offline import OfflineGenerator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from marlsmith.agents.asking import book
+from marlsmith.agents.asking.accounting import book
 from marlsmith.agents.make import make_roles
 from marlsmith.graph.context import Parts
 from marlsmith.graph.methods import RunSettings

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from marlsmith.agents import rehearsal
-from marlsmith.agents.asking import book
-from marlsmith.agents.asking.ledger import Spent
+from marlsmith.agents.asking.accounting import book
+from marlsmith.agents.asking.accounting.ledger import Spent
 from marlsmith.agents.asking.question import Message, Question, Role
 from marlsmith.agents.offline import OfflineGenerator
 from marlsmith.agents.roles import Roles

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from marlsmith.agents.asking.prices import require_prices
+from marlsmith.agents.asking.accounting.prices import require_prices
 from marlsmith.agents.config import limited
 from marlsmith.commands.follow import as_replayed, follow
 from marlsmith.commands.local import Local

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from rich.table import Table
 from rich.text import Text
 
+from marlsmith.agents.asking.accounting.prices import known_price, require_prices
 from marlsmith.agents.asking.address import Key, address
-from marlsmith.agents.asking.endpoint import Ability, Endpoint
-from marlsmith.agents.asking.prices import known_price, require_prices
+from marlsmith.agents.asking.wire.endpoint import Ability, Endpoint
 from marlsmith.agents.config import Choice, role_settings
 from marlsmith.agents.make import make_roles
 from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE, Budget, ModelSettings, RoleSettings

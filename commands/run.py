@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from marlsmith.agents.asking.prices import require_prices
+from marlsmith.agents.asking.accounting.prices import require_prices
 from marlsmith.agents.config import Choice, role_settings
 from marlsmith.agents.make import make_roles
 from marlsmith.agents.offline.draft import Draft

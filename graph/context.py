@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from marlsmith.agents.asking.ledger import NOTHING, Spent
+from marlsmith.agents.asking.accounting.ledger import NOTHING, Spent
 from marlsmith.agents.roles import Roles
 from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import RunSettings

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from marlsmith.agents.asking.ledger import Spent
+from marlsmith.agents.asking.accounting.ledger import Spent
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.trace import Event, JailStanding, identity
 from marlsmith.schemas import JailReport, UserError

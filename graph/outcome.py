@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from marlsmith.agents.asking import book
+from marlsmith.agents.asking.accounting import book
+from marlsmith.agents.asking.accounting.book import Index, Line
+from marlsmith.agents.asking.accounting.prices import DIGITS
 from marlsmith.agents.asking.address import address
-from marlsmith.agents.asking.book import Index, Line
-from marlsmith.agents.asking.prices import DIGITS
 from marlsmith.agents.asking.question import NO_USAGE, Role
 from marlsmith.agents.settings import NOBODY, ModelSettings, RoleSettings
 from marlsmith.graph import judgement

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 
-from marlsmith.agents.asking.ledger import Spent
+from marlsmith.agents.asking.accounting.ledger import Spent
 from marlsmith.agents.generator import place_of
 from marlsmith.agents.roles import Generator, Unfinished
 from marlsmith.graph import bandit

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from marlsmith.agents.asking.endpoint import Endpoint
+from marlsmith.agents.asking.wire.endpoint import Endpoint
 from marlsmith.agents.settings import ModelSettings, RoleSettings
 from marlsmith.cli import app
 from marlsmith.commands.local import Local
@@ -163,7 +163,14 @@ def test_alone_it_ends_promoted_or_clearly_paused(
     assert "\n" not in end
 
 
-@pytest.mark.parametrize("model", BEHAVIOURS)
+OF_EACH_KIND = (
+    "always-cut", "babble", "breaks-off", "broken", "calls-for-ever", "dead", "drips", "hangs", "html", "huge",
+    "limited-long", "locked", "no-credit", "refuses", "takes-nothing", "too-long",
+)  # fmt: skip
+BESIDE = [pytest.param(model, marks=() if model in OF_EACH_KIND else pytest.mark.slow) for model in BEHAVIOURS]
+
+
+@pytest.mark.parametrize("model", BESIDE)
 def test_beside_a_healthy_generator_the_run_ends_promoted(
     tmp_path: Path, chat_endpoint: Callable[..., Any], model: str
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting.accounts import Accounts
 from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.manual import Person, open_requests
 from marlsmith.cli import app

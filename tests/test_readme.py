@@ -11,8 +11,8 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from marlsmith.agents.asking import book
-from marlsmith.agents.asking.prices import require_prices
+from marlsmith.agents.asking.accounting import book
+from marlsmith.agents.asking.accounting.prices import require_prices
 from marlsmith.agents.asking.question import Question, Reply, Role
 from marlsmith.agents.config import Choice, read_config, role_settings
 from marlsmith.agents.offline.draft import Draft

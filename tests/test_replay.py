@@ -104,8 +104,8 @@ def refuse(*arguments: object, **options: object) -> None:
 @pytest.fixture
 def nobody(original: tuple[Path, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the original is there, whoever asks an endpoint in spite of the record fails the test."""
-    monkeypatch.setattr("marlsmith.agents.asking.endpoint.Endpoint.send", refuse)
-    monkeypatch.setattr("marlsmith.agents.asking.endpoint.Endpoint.preflight", refuse)
+    monkeypatch.setattr("marlsmith.agents.asking.wire.endpoint.Endpoint.send", refuse)
+    monkeypatch.setattr("marlsmith.agents.asking.wire.endpoint.Endpoint.preflight", refuse)
 
 
 def records(run: Path, room: str) -> dict[str, Any]:
@@ -342,7 +342,7 @@ class Moody:
 def begin(run: Path, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a pause where everybody is dead, after which all are well."""
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    monkeypatch.setattr("marlsmith.agents.asking.patience.LONGEST_WAIT", 0.0)
+    monkeypatch.setattr("marlsmith.agents.asking.wire.patience.LONGEST_WAIT", 0.0)
     busy = MadeUp(hopeless, LATE)
     try:
         list(start(two_generators(endpoint.url), busy, run))
@@ -351,7 +351,7 @@ def begin(run: Path, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         list(resume(run, busy))
     monkeypatch.delenv("OPENAI_API_KEY")
     for name in ("send", "preflight"):
-        monkeypatch.setattr(f"marlsmith.agents.asking.endpoint.Endpoint.{name}", refuse)
+        monkeypatch.setattr(f"marlsmith.agents.asking.wire.endpoint.Endpoint.{name}", refuse)
 
 
 @pytest.mark.parametrize(

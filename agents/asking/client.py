@@ -12,8 +12,8 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from marlsmith.agents.asking.accounts import Accounts
-from marlsmith.agents.asking.ledger import Spent
+from marlsmith.agents.asking.accounting.accounts import Accounts
+from marlsmith.agents.asking.accounting.ledger import Spent
 from marlsmith.agents.asking.question import (
     Answer,
     Message,

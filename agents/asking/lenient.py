@@ -121,3 +121,12 @@ def _number(written: str, at: int) -> int | float:
             return float(written)
         except ValueError:
             raise Unreadable(at) from None
+
+
+def encodable(value: Any) -> Any:
+    """The JSON value with ? for lone surrogates: JSON can escape them, but neither a file nor a request takes them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    return [encodable(item) for item in value] if isinstance(value, list) else value

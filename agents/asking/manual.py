@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting.accounts import Accounts
 from marlsmith.agents.asking.question import Question, Reply
 from marlsmith.agents.settings import MANUAL
 from marlsmith.prompts import Prompts

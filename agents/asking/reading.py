@@ -12,9 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from marlsmith.agents.asking.completion import encodable
 from marlsmith.agents.asking.keys import Keys
-from marlsmith.agents.asking.lenient import Unreadable, lenient
+from marlsmith.agents.asking.lenient import Unreadable, encodable, lenient
 from marlsmith.agents.asking.question import Answer, Reply, TextForm
 from marlsmith.schemas import printable
 

@@ -6,9 +6,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting.accounts import Accounts
 from marlsmith.agents.asking.client import Client
-from marlsmith.agents.asking.endpoint import Endpoint
+from marlsmith.agents.asking.wire.endpoint import Endpoint
 from marlsmith.agents.settings import ModelSettings
 from marlsmith.schemas import Review
 

@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking import book
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting import book
+from marlsmith.agents.asking.accounting.accounts import Accounts
+from marlsmith.agents.asking.accounting.replaying import ReplayMiss
 from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.question import Question, Reply, Role, Usage
-from marlsmith.agents.asking.replaying import ReplayMiss
 from marlsmith.agents.settings import Budget, Limits, ModelSettings, Price
 from marlsmith.schemas import AnswerError, BudgetError, EndpointError, Review, UserError
 

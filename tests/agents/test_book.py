@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking import book
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting import book
+from marlsmith.agents.asking.accounting.accounts import Accounts
+from marlsmith.agents.asking.accounting.book import Book, Index
 from marlsmith.agents.asking.address import Key
-from marlsmith.agents.asking.book import Book, Index
 from marlsmith.agents.asking.question import Question, Reply, Tool, ToolCall, Usage
 from marlsmith.schemas import AnswerError, Diagnosis, Review, UserError
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking import endpoint as endpoint_module
-from marlsmith.agents.asking import transport as transport_module
-from marlsmith.agents.asking.pacing import Pacing
-from marlsmith.agents.asking.patience import LONGEST_WAIT, Passing, Patience, retry_after
 from marlsmith.agents.asking.question import Question
-from marlsmith.agents.asking.transport import Transport
+from marlsmith.agents.asking.wire import endpoint as endpoint_module
+from marlsmith.agents.asking.wire import transport as transport_module
+from marlsmith.agents.asking.wire.pacing import Pacing
+from marlsmith.agents.asking.wire.patience import LONGEST_WAIT, Passing, Patience, retry_after
+from marlsmith.agents.asking.wire.transport import Transport
 from marlsmith.agents.make import make_roles
 from marlsmith.agents.settings import RoleSettings
 from marlsmith.schemas import AnswerError, EndpointError, Interrupted, Review

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting.accounts import Accounts
 from marlsmith.agents.asking.address import parse_model
 from marlsmith.agents.asking.client import Client
-from marlsmith.agents.asking.endpoint import Endpoint
+from marlsmith.agents.asking.wire.endpoint import Endpoint
 from marlsmith.agents.critic import ModelCritic, grounded
 from marlsmith.agents.offline import OfflineCritic
 from marlsmith.schemas import Citation, Diagnosis, Finding

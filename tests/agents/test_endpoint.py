@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking.dialect import Dialect
-from marlsmith.agents.asking.patience import TRIES
 from marlsmith.agents.asking.question import Question, Tool
+from marlsmith.agents.asking.wire.dialect import Dialect
+from marlsmith.agents.asking.wire.patience import TRIES
 from marlsmith.agents.make import make_roles
 from marlsmith.agents.settings import ModelSettings, RoleSettings
 from marlsmith.schemas import AnswerError, EndpointError, Review, UserError
@@ -136,7 +136,9 @@ def test_a_refusal_is_understood(words: str, expected: dict[str, Any] | None) ->
 
 def test_the_budget_hears_that_a_request_says_nothing_of_its_room(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     chat, endpoint = client("small-room|good", max_tokens=8000)
-    monkeypatch.setattr("marlsmith.agents.asking.dialect._AT_MOST", re.compile("$^"))  # so that it cannot be adapted
+    monkeypatch.setattr(
+        "marlsmith.agents.asking.wire.dialect._AT_MOST", re.compile("$^")
+    )  # so that it cannot be adapted
     attempt, told = chat.accounts.attempt, []
 
     def spied(*args: Any, limited: bool) -> Any:

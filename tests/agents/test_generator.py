@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking import book
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting import book
+from marlsmith.agents.asking.accounting.accounts import Accounts
 from marlsmith.agents.asking.address import parse_model
 from marlsmith.agents.asking.client import Client
-from marlsmith.agents.asking.endpoint import Endpoint
 from marlsmith.agents.asking.question import Question, Reply, Usage
+from marlsmith.agents.asking.wire.endpoint import Endpoint
 from marlsmith.agents.generating.plan import plan
 from marlsmith.agents.generator import ModelGenerator, told
 from marlsmith.agents.roles import Unfinished

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting.accounts import Accounts
 from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.question import Question, Reply, ToolCall
 from marlsmith.agents.generating.tools import MOST_CALLS, SOUND, Tryout

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking.ledger import Cost, Ledger, Spent
-from marlsmith.agents.asking.prices import known_price, require_prices
+from marlsmith.agents.asking.accounting.ledger import Cost, Ledger, Spent
+from marlsmith.agents.asking.accounting.prices import known_price, require_prices
 from marlsmith.agents.asking.question import Usage
 from marlsmith.agents.settings import Budget, Limits, ModelSettings, Price, RoleSettings
 from marlsmith.schemas import BudgetError, EndpointError, Interrupted, UserError

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from marlsmith.agents.asking import manual
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting.accounts import Accounts
 from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.manual import MOST_BYTES, Person, answer, open_requests
 from marlsmith.prompts import Prompts
@@ -255,7 +255,7 @@ def test_an_answer_that_was_not_put_on_record_is_not_lost(
     def refuse(*_: object) -> None:
         raise UserError("disk full")
 
-    monkeypatch.setattr("marlsmith.agents.asking.book.Book.write", refuse)
+    monkeypatch.setattr("marlsmith.agents.asking.accounting.book.Book.write", refuse)
     asked = desk.ask()
     (request,) = desk.requests()
     answer(request, GOOD)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marlsmith.agents.asking import completion as completion_module
 from marlsmith.agents.asking.address import Key
-from marlsmith.agents.asking.completion import MOST_CALLS, Malformed, refusal
 from marlsmith.agents.asking.keys import Keys
 from marlsmith.agents.asking.lenient import Unreadable, lenient
 from marlsmith.agents.asking.question import Reply, TextForm, Usage
 from marlsmith.agents.asking.reading import LONGEST, Fault, read, without_reasoning
+from marlsmith.agents.asking.wire import completion as completion_module
+from marlsmith.agents.asking.wire.completion import MOST_CALLS, Malformed, refusal
 from marlsmith.schemas import Review
 
 GOOD = '{"approve": true, "reasons": ["fits"]}'

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from marlsmith.agents.asking import completion as completion_module
-from marlsmith.agents.asking.completion import Malformed
 from marlsmith.agents.asking.keys import Keys
 from marlsmith.agents.asking.question import Reply, Usage
+from marlsmith.agents.asking.wire import completion as completion_module
+from marlsmith.agents.asking.wire.completion import Malformed
 
 
 def completion(data: bytes) -> Reply:

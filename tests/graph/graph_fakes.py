@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-from marlsmith.agents.asking.ledger import NOTHING, Spent
+from marlsmith.agents.asking.accounting.ledger import NOTHING, Spent
 from marlsmith.agents.asking.question import Usage
 from marlsmith.agents.roles import Roles
 from marlsmith.graph.context import Parts

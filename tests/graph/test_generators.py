@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from graph_fakes import SPENT, Equipment, FakeExecutor, ScriptedGenerator, make_settings, proposal, weight_of
 
-from marlsmith.agents.asking import book
-from marlsmith.agents.asking.accounts import Accounts
+from marlsmith.agents.asking.accounting import book
+from marlsmith.agents.asking.accounting.accounts import Accounts
+from marlsmith.agents.asking.accounting.ledger import Spent
 from marlsmith.agents.asking.client import Client
-from marlsmith.agents.asking.ledger import Spent
 from marlsmith.agents.asking.question import Question, Reply, Usage
 from marlsmith.agents.generator import ModelGenerator
 from marlsmith.agents.roles import Unfinished

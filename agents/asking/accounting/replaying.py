@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from marlsmith.agents.asking import book
-from marlsmith.agents.asking.book import Book, Index, Line
+from marlsmith.agents.asking.accounting import book
+from marlsmith.agents.asking.accounting.book import Book, Index, Line
 from marlsmith.agents.asking.question import Message, Question, Reply
 from marlsmith.schemas import AnswerError, BudgetError, EndpointError, UserError
 

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from marlsmith.agents.asking import book
+from marlsmith.agents.asking.accounting import book
+from marlsmith.agents.asking.accounting.book import Book, Index, Line
+from marlsmith.agents.asking.accounting.estimates import Habits, prompt_tokens
+from marlsmith.agents.asking.accounting.ledger import Bill, Cost, Ledger, Spent
+from marlsmith.agents.asking.accounting.prices import Tariff, known_price, limits_money, unpriced
+from marlsmith.agents.asking.accounting.replaying import Recording
 from marlsmith.agents.asking.address import Key
-from marlsmith.agents.asking.book import Book, Index, Line
-from marlsmith.agents.asking.estimates import Habits, prompt_tokens
 from marlsmith.agents.asking.keys import Keys
-from marlsmith.agents.asking.ledger import Bill, Cost, Ledger, Spent
-from marlsmith.agents.asking.prices import Tariff, known_price, limits_money, unpriced
 from marlsmith.agents.asking.question import Message, Question, Reply, Role, Rung, Usage
-from marlsmith.agents.asking.replaying import Recording
 from marlsmith.agents.settings import Budget, ModelSettings
 
 

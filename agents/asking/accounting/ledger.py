@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 
-from marlsmith.agents.asking.prices import DIGITS
+from marlsmith.agents.asking.accounting.prices import DIGITS
 from marlsmith.agents.asking.question import NO_USAGE, Role, Usage
 from marlsmith.agents.settings import Budget, Limits
 from marlsmith.schemas import BudgetError, EndpointError, Interrupted

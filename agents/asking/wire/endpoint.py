@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import BaseModel
 
-from marlsmith.agents.asking.accounts import Accounts, Attempt
+from marlsmith.agents.asking.accounting.accounts import Accounts, Attempt
+from marlsmith.agents.asking.accounting.estimates import prompt_tokens, tokens_in
 from marlsmith.agents.asking.address import Key, address
-from marlsmith.agents.asking.completion import Malformed, completion, refusal
-from marlsmith.agents.asking.dialect import ANSWER, Dialect, about_the_question
-from marlsmith.agents.asking.estimates import prompt_tokens, tokens_in
 from marlsmith.agents.asking.keys import Keys
-from marlsmith.agents.asking.pacing import Pacing
-from marlsmith.agents.asking.patience import Passing, Patience, retry_after
 from marlsmith.agents.asking.question import Question, Reply, Rung, Tool, ToolCall, Usage
-from marlsmith.agents.asking.transport import Received, Transport
+from marlsmith.agents.asking.wire.completion import Malformed, completion, refusal
+from marlsmith.agents.asking.wire.dialect import ANSWER, Dialect, about_the_question
+from marlsmith.agents.asking.wire.pacing import Pacing
+from marlsmith.agents.asking.wire.patience import Passing, Patience, retry_after
+from marlsmith.agents.asking.wire.transport import Received, Transport
 from marlsmith.agents.settings import ModelSettings
 from marlsmith.schemas import AnswerError, EndpointError, Interrupted, plain
 

@@ -21,9 +21,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from marlsmith.agents.asking.accounting.lines import require
 from marlsmith.agents.asking.address import Key
 from marlsmith.agents.asking.keys import Keys
-from marlsmith.agents.asking.lines import require
 from marlsmith.agents.asking.question import Message, Question, Reply, Rung, ToolCall, Usage
 from marlsmith.schemas import UserError
 

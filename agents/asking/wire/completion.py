@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from marlsmith.agents.asking.keys import Keys
+from marlsmith.agents.asking.lenient import encodable
 from marlsmith.agents.asking.question import NO_USAGE, Reply, ToolCall, Usage
-from marlsmith.agents.asking.streamed import is_stream, joined
+from marlsmith.agents.asking.wire.streamed import is_stream, joined
 
 MOST_TOKENS = 10_000_000
 """A count beyond that is nonsense, for no model has so much room: it counts as not said."""
@@ -92,15 +93,6 @@ def _completion(data: bytes, keys: Keys) -> Reply:
         tool_calls=calls,
         model=keys.told(model, 100) if isinstance(model, str) and model else None,
     )
-
-
-def encodable(value: Any) -> Any:
-    """The JSON value with ? for lone surrogates: JSON can escape them, but neither a file nor a request takes them."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {encodable(key): encodable(item) for key, item in value.items()}
-    return [encodable(item) for item in value] if isinstance(value, list) else value
 
 
 def _text(content: Any) -> str:
