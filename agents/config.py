@@ -178,6 +178,9 @@ def _generators(cast: _Casting, choice: Choice, config: Config) -> tuple[str, ..
     for name in generators:
         if generators.count(name) > 1:
             raise UserError(f"{where}: {name} is named twice: name each once, who gains more is asked more")
+        alike = [other for other in generators if other in cast.models and cast.models[other] == cast.models.get(name)]
+        if len(alike) > 1:
+            raise UserError(f"{where}: {' and '.join(alike)} are one model with the same settings: name it once")
     return generators
 
 

@@ -257,7 +257,8 @@ def _print(made: Estimate, settings: RunSettings) -> None:
             row("money", made.money, _rough)
     else:
         table.add_row(Text("calls"), Text("0"), Text(), Text(), Text("all roles are played offline", "dim"))
-    table.add_row(Text("environment steps"), Text(_whole(made.environment_steps)))
+    most = Text("at most: a double, or what is refused to the end, is not trained", "dim")
+    table.add_row(Text("environment steps"), Text(_whole(made.environment_steps)), Text(), Text(), most)
     note = f"from a short training on this machine; {settings.workers} branches at once"
     row("minutes", made.minutes, _rough, note)
     console = OutputConsole(highlight=False, width=None if sys.stdout.isatty() else 160)

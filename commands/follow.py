@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from marlsmith.agents.asking.accounting import book
-from marlsmith.agents.settings import ModelSettings
 from marlsmith.commands.exits import KILLED, PAUSED, WAITING, Halted, close_stdout
 from marlsmith.graph.display import make_trace
-from marlsmith.graph.run import Paused, Stop, WaitingForApproval
+from marlsmith.graph.run import Paused, Stop, WaitingForApproval, end_of_record
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.trace import Event
-from marlsmith.schemas import EndpointError, PausingError, printable
+from marlsmith.schemas import EndpointError, PausingError
 
 
 def follow(
@@ -50,7 +49,7 @@ def _cure(run: Path, error: PausingError) -> str:
         return ""
     roles = RunDirectory.open(run).settings.roles
     answered = (line for line in book.read(run / book.FILE) if book.answer_of(line) and book.usage_of(line))
-    known = [ModelSettings.model_validate_json(line["asked"]) for line in answered]
+    known = [book.model_of(line["asked"]) for line in answered]
     names = [name for name in roles.players if name in roles.models and roles.models[name] not in known]
     if not names:
         return ""
@@ -67,12 +66,7 @@ def as_replayed(events: Iterator[Event], source: str | None, path: Path) -> Iter
     except PausingError as error:
         if source is None:
             raise
-        reason = str(error).partition(": ")[0]
-        raise Halted(
-            f"the record of {source} ends here, where that run paused ({printable(reason, 300)}): "
-            f"`marlsmith resume {source}` to its end, then `marlsmith resume {path}`",
-            PAUSED,
-        ) from None
+        raise Halted(end_of_record(source, error, path), PAUSED) from None
 
 
 @contextmanager

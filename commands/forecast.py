@@ -126,6 +126,7 @@ def _of_role(role: Role, settings: RunSettings, example: _Example, tokens: Calla
         answer = min(ANSWERS[role], model.max_tokens or ANSWERS[role])
         thinking = min(THINKING * ANSWERS[role], model.max_tokens or THINKING * ANSWERS[role])
         both = share + uses
+        both = Range(both.low, round(both.likely), both.high)  # or what is shown of the roles would not add up
         yield Asked(
             role,
             who,

@@ -70,11 +70,15 @@ def _ping(settings: RoleSettings) -> dict[str, Pinged]:
         name: model.model_copy(update={"timeout": min(model.timeout, PING_TIMEOUT)})
         for name, model in settings.models.items()
     }
-    endpoints = make_roles(settings.model_copy(update={"budget": Budget(), "models": models})).endpoints
-    if not endpoints:
+    asked = make_roles(settings.model_copy(update={"budget": Budget(), "models": models}))
+    if not asked.endpoints:
         return {}
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(endpoints))) as pool:
-        answers = list(pool.map(_answer, endpoints))
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(asked.endpoints))) as pool:
+        try:
+            answers = list(pool.map(_answer, asked.endpoints))
+        except KeyboardInterrupt:
+            asked.interrupt()  # or the pool would wait for those that hang
+            raise
     names = [name for name in settings.models if name in settings.players]
     return dict(zip(names, answers, strict=True))
 

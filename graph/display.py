@@ -10,7 +10,6 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol
@@ -176,9 +175,6 @@ class LiveTrace:
             if task.id == bar
         )
         self.bars.update(self.run, completed=self.done + under_way)
-
-
-AnyTrace = AbstractContextManager[Trace]
 
 
 def make_trace(*, as_json: bool, plain: bool) -> LiveTrace | PlainTrace | JsonTrace:

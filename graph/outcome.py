@@ -101,10 +101,10 @@ def _players(context: Context) -> Iterator[Player]:
             paid[line["role"], line["asked"]].append(line)
     for role, name in _cast(roles):
         model = roles.models.get(name)
-        key = next((key for key in paid if key[0] == role and ModelSettings.model_validate_json(key[1]) == model), None)
+        key = next((key for key in paid if model and key[0] == role and book.model_of(key[1]) == model), None)
         yield _player(role, name, model, paid.pop(key) if key else [])
     for (role, asked), lines in paid.items():
-        yield _player(role, None, ModelSettings.model_validate_json(asked), lines)
+        yield _player(role, None, book.model_of(asked), lines)
 
 
 def _cast(roles: RoleSettings) -> Iterator[tuple[Role, str]]:

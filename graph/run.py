@@ -26,7 +26,7 @@ from marlsmith.graph.state import State, initial_state
 from marlsmith.graph.trace import Event, RunPaused, RunStarted
 from marlsmith.graph.wiring import Machine, build_with, fingerprint
 from marlsmith.marl.executor import Cancelled, Executor
-from marlsmith.schemas import Interrupted, PausingError, UserError, plain
+from marlsmith.schemas import Interrupted, PausingError, UserError, plain, printable
 
 
 class Paused(Exception):
@@ -67,7 +67,7 @@ class Stop:
 def start(settings: RunSettings, outfitter: Outfitter, path: Path, *, stop: Stop | None = None) -> Iterator[Event]:
     """A new run in `path`, to its end; the last event is `finished`.
 
-    Raises UserError, EndpointError, Paused or WaitingForApproval. After any of them the run can be resumed,
+    Raises UserError, PausingError, Paused or WaitingForApproval. After any of them the run can be resumed,
     but where the jail or the outfitter refused: then nothing has happened, and nothing is left behind.
     """
     RunDirectory.require_place(path)
@@ -130,8 +130,7 @@ def _drive(
                 told_the_end = event["event"] == "finished"
                 yield event
         except (Paused, PausingError) as halt:
-            reason = "it was asked to stop" if isinstance(halt, Paused) else str(halt)
-            yield journal.record(plain(RunPaused(reason=reason)))
+            yield journal.record(plain(RunPaused(reason=_reason(halt, directory))))
             raise
         finally:
             executor.close()
@@ -166,6 +165,22 @@ def _stream(
     except (Cancelled, Interrupted, GraphDrained) as error:
         path = context.directory.path
         raise Paused(f"{path} is paused: continue it with `marlsmith resume {path}`") from error
+
+
+def _reason(halt: Paused | PausingError, directory: RunDirectory) -> str:
+    if isinstance(halt, Paused):
+        return "it was asked to stop"
+    source = directory.settings.roles.replay
+    return end_of_record(source, halt, directory.path) if source else str(halt)
+
+
+def end_of_record(source: str, error: PausingError, path: Path) -> str:
+    """Of a replay: where it pauses, its source did, and only there can that be mended."""
+    reason = printable(str(error).partition(": ")[0], 300)
+    return (
+        f"the record of {source} ends here, where that run paused ({reason}): "
+        f"`marlsmith resume {source}` to its end, then `marlsmith resume {path}`"
+    )
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from marlsmith.schemas.outcome import (
     TermValues,
     Values,
 )
+from marlsmith.schemas.parsing import parsed
 from marlsmith.schemas.roles import (
     Citation,
     Diagnosis,
@@ -188,6 +189,7 @@ __all__ = [
     "agents_by_number",
     "canonical",
     "listed",
+    "parsed",
     "plain",
     "printable",
 ]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -119,3 +123,17 @@ def test_mistakes_are_one_sentence() -> None:
         result = CliRunner().invoke(app, [command])
         assert result.exit_code == 2
         assert result.stderr == "marlsmith: marlsmith.toml: there is no roles.validater: did you mean validator?\n"
+
+
+def test_ctrl_c_ends_a_ping_that_hangs(chat_endpoint: Callable[..., Any]) -> None:
+    endpoint = chat_endpoint(READY)
+    command = [sys.executable, "-m", "marlsmith.cli", "roles", "--ping", "--generator", endpoint.spec("hangs")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ))
+    deadline = time.monotonic() + 60
+    while not endpoint.requests:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert process.wait(30) == 130
+    assert time.monotonic() - began < 15  # of the 60 s that one try may take

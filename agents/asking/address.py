@@ -62,7 +62,10 @@ def looks_like_a_key(text: str) -> bool:
 
 
 def checked_address(base_url: str) -> str:
-    """The address without a trailing slash; refused where it is none, or where it carries a password or a query."""
+    """Without a trailing slash, or the page that requests go to.
+
+    Raises UserError where it is no address, or where it carries a password or a query.
+    """
     try:
         parts = urlsplit(base_url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -80,7 +83,7 @@ def checked_address(base_url: str) -> str:
             f"the address of {parts.hostname} has something after a ? or #, where keys like to stand: "
             "leave that out, it should end in a path such as /v1"
         )
-    return base_url.rstrip("/")
+    return base_url.rstrip("/").removesuffix("/chat/completions").rstrip("/")
 
 
 class Key:

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from marlsmith.agents.generating.vocabulary import Part, wanted
-from marlsmith.schemas import Code, ObservationConfig, ProposalBrief, RewardConfig, Signal
+from marlsmith.schemas import Code, ObservationConfig, ProposalBrief, RewardConfig, Signal, parsed
 
 FUNCTIONS: dict[str, Part] = {
     "agent_reward": "reward",
@@ -152,7 +152,7 @@ def parts_of(source: str) -> frozenset[Part]:
     A module that does not parse is handed on as it is, for the checker names the fault best.
     """
     try:
-        tree = ast.parse(source)
+        tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset(FUNCTIONS.values())
     names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 from marlsmith.marl.signals.problems import CURE_LIMIT
-from marlsmith.schemas import SignalError, printable
+from marlsmith.schemas import SignalError, parsed, printable
 
 SOURCE_LIMIT = 30_000
 """Bytes."""
@@ -26,7 +26,7 @@ def parse(source: str) -> ast.Module:
     if size > SOURCE_LIMIT:
         raise SignalError(f"the code has {size} bytes and may have {SOURCE_LIMIT}: shorten it")
     _require_plain_text(source)
-    tree = python(lambda: ast.parse(without_mark(source), "<signal>"))
+    tree = python(lambda: parsed(without_mark(source)))
     _require_bounded(tree)
     return tree
 

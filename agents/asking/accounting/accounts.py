@@ -95,7 +95,8 @@ class Accounts:
         """Around one request: refused before it where the budget says no, recorded after it in any case.
 
         Without settings it goes to a person, who is not paid. `limited`: it says how long its answer may be, where
-        question or settings do. Raises BudgetError before, UserError where the record cannot be written.
+        question or settings do. Raises PausingError before where it may not go out, UserError where the record
+        cannot be written, and in a replay ReplayMiss.
         """
         if self._recording is not None:
             raise self._recording.miss(question, asked, self._book)

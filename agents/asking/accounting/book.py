@@ -21,14 +21,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from marlsmith.agents.asking.accounting.lines import require
 from marlsmith.agents.asking.address import Key
 from marlsmith.agents.asking.keys import Keys
 from marlsmith.agents.asking.question import Message, Question, Reply, Rung, ToolCall, Usage
+from marlsmith.agents.settings import ModelSettings
 from marlsmith.schemas import UserError
 
 FILE = "llm.jsonl"
 Line = dict[str, Any]
+OURS = {"time", "hash", "place", "role", "asked", "rung", "schema", "discarded"}
+"""Fields of a line that hold nobody else's words."""
 
 
 class Book:
@@ -57,7 +62,7 @@ class Book:
         """In one write, so that neither parallel roles nor a kill can tear an earlier line."""
         if self.file is None:
             return
-        text = "".join(json.dumps(self.hidden(line), ensure_ascii=False) + "\n" for line in lines)
+        text = "".join(json.dumps(self._hidden(line), ensure_ascii=False) + "\n" for line in lines)
         data = text.encode("utf-8", "backslashreplace")
         with self._lock, _writing(self.file):
             self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +74,10 @@ class Book:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(descriptor)
+
+    def _hidden(self, line: Line) -> Line:
+        """What is ours stays: a key such as "generator" would make the line unreadable."""
+        return {name: value if name in OURS else self.hidden(value) for name, value in line.items()}
 
     def hidden(self, value: Any) -> Any:
         """Without the keys, wherever in it they stand."""
@@ -200,6 +209,14 @@ def usage_of(line: Line) -> Usage | None:
     return Usage(**usage) if usage is not None else None
 
 
+def model_of(asked: str) -> ModelSettings | None:
+    """Who was asked, with the settings of then; None where it was a person, or nobody can tell."""
+    try:
+        return ModelSettings.model_validate_json(asked)
+    except ValidationError:
+        return None
+
+
 def answer_of(line: Line) -> Reply | None:
     if not is_request(line) or line["error"] is not None:
         return None
@@ -239,11 +256,9 @@ class Index:
         """What a question came to in the end, of use or not: a reply, or the line that says that there was none."""
         return self._last.get((place, hash))
 
-    def discard(self, place: str, asked: str | None) -> None:
-        """What was said there by whom it was asked; None: by all."""
-        self._usable = {
-            key: known for key, known in self._usable.items() if key[0] != place or asked not in (None, known[0])
-        }
+    def discard(self, place: str, asked: str) -> None:
+        """What was said there by whom it was asked."""
+        self._usable = {key: known for key, known in self._usable.items() if (key[0], known[0]) != (place, asked)}
 
     def exchange(
         self, place: str, asked: str, before: Sequence[Message], exchange: Sequence[Message]
@@ -273,7 +288,7 @@ class Index:
         if "begun" in line:
             self._under_way[place, line["hash"]].append(line)
         elif line.get("discarded"):
-            self.discard(place, line.get("asked"))
+            self.discard(place, line["asked"])
         elif "unanswered" in line:
             self._last[place, line["hash"]] = line
             self._usable.pop((place, line["hash"]), None)

@@ -100,7 +100,7 @@ class _Unanswered(_Line):
 
 
 class _Discarded(_Line):
-    asked: str | None = None
+    asked: str
     discarded: Literal[True]
 
 

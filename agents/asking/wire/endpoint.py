@@ -222,9 +222,8 @@ class Endpoint:
 
     def _status(self, received: Received, question: Question, dialect: Dialect) -> NoReturn:
         status = received.status
-        place = (received.moved or self.address).rstrip("/").removesuffix("/chat/completions")
-        if place != self.address:
-            place = self._keys.told(place, 200)
+        if received.moved:
+            place = self._keys.told(received.moved.rstrip("/").removesuffix("/chat/completions"), 200)
             raise EndpointError(f"{self.address} has moved to {place} (HTTP {status}): write that address")
         said, words = refusal(status, received.body, self._keys)
         if status == 413:

@@ -237,7 +237,7 @@ class _Stream:
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         view = memoryview(buffer)
         for start in range(0, len(view), 65536):  # a peer that reads slowly gets no new timeout for each byte
-            self._inner.write(view[start : start + 65536], self._transport.current.seconds())
+            self._transport.current.beside(partial(self._inner.write, view[start : start + 65536]))
         self._transport.current.sent = True
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:
