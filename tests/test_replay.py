@@ -178,8 +178,10 @@ def _changed(run: Path, other: Path, role: str) -> Path:
     shutil.copytree(run, other)
     lines = [json.loads(line) for line in (run / "llm.jsonl").read_text().splitlines()]
     for line in lines:
-        if line.get("role") == role and "messages" in line:
-            line["hash"] = "0" * 24
+        if line.get("role") != role:
+            continue
+        line["hash"] = "0" * 24  # also of what says that it begins, or it would seem never to have ended
+        if "messages" in line:
             line["messages"][0]["content"] = line["messages"][0]["content"].replace("You ", "You never ", 1)
     (other / "llm.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return other
