@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from marlsmith.agents.asking.question import Role
 from marlsmith.schemas import Record
 
 OFFLINE, MANUAL, NOBODY = "offline", "manual", "none"
@@ -126,4 +127,10 @@ class RoleSettings(Record):
     @property
     def players(self) -> tuple[str, ...]:
         """All who play, each once."""
-        return tuple(dict.fromkeys((*self.generators, self.critic, self.validator)))
+        return tuple(dict.fromkeys(name for _, name in self.cast))
+
+    @property
+    def cast(self) -> tuple[tuple[Role, str], ...]:
+        """Role and player, the roles in their order."""
+        generators: list[tuple[Role, str]] = [("generator", name) for name in self.generators]
+        return (*generators, ("critic", self.critic), ("validator", self.validator))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
@@ -53,14 +52,6 @@ def show_roles(choice: Choice, *, ping: bool, as_json: bool) -> bool:
     return all(answer.fault is None for answer in pinged.values())
 
 
-def cast(settings: RoleSettings) -> Iterator[tuple[str, str]]:
-    """Role and player, the roles in their order."""
-    for name in settings.generators:
-        yield "generator", name
-    yield "critic", settings.critic
-    yield "validator", settings.validator
-
-
 # ---------------------------------------------------------------- asking
 
 
@@ -95,7 +86,7 @@ def _answer(endpoint: Endpoint) -> Pinged:
 
 def _plain(settings: RoleSettings, pinged: dict[str, Pinged]) -> dict[str, object]:
     return {
-        "roles": [{"role": role, "who": who} for role, who in cast(settings)],
+        "roles": [{"role": role, "who": who} for role, who in settings.cast],
         "models": {
             name: {
                 **plain(model),
@@ -132,7 +123,7 @@ def _print(settings: RoleSettings, pinged: dict[str, Pinged]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("role", "who", "what that is"):
         table.add_column(title, no_wrap=title != "what that is")
-    for role, who in cast(settings):
+    for role, who in settings.cast:
         table.add_row(Text(role), Text(who), Text(_described(role, who, settings)))
     console.print(table)
     for name, model in settings.models.items():

@@ -10,7 +10,7 @@ from marlsmith.agents.asking.accounting.book import Index, Line
 from marlsmith.agents.asking.accounting.prices import DIGITS
 from marlsmith.agents.asking.address import address
 from marlsmith.agents.asking.question import NO_USAGE, Role
-from marlsmith.agents.settings import NOBODY, ModelSettings, RoleSettings
+from marlsmith.agents.settings import NOBODY, ModelSettings
 from marlsmith.graph import judgement
 from marlsmith.graph.briefs import scored
 from marlsmith.graph.context import Context
@@ -99,20 +99,14 @@ def _players(context: Context) -> Iterator[Player]:
     for line in Index(book.read(context.directory.path / book.FILE)).lines():
         if book.usage_of(line) is not None:
             paid[line["role"], line["asked"]].append(line)
-    for role, name in _cast(roles):
+    for role, name in roles.cast:
+        if name == NOBODY:
+            continue
         model = roles.models.get(name)
         key = next((key for key in paid if model and key[0] == role and book.model_of(key[1]) == model), None)
         yield _player(role, name, model, paid.pop(key) if key else [])
     for (role, asked), lines in paid.items():
         yield _player(role, None, book.model_of(asked), lines)
-
-
-def _cast(roles: RoleSettings) -> Iterator[tuple[Role, str]]:
-    for name in roles.generators:
-        yield "generator", name
-    yield "critic", roles.critic
-    if roles.validator != NOBODY:
-        yield "validator", roles.validator
 
 
 def _player(role: Role, name: str | None, model: ModelSettings | None, lines: list[Line]) -> Player:

@@ -38,6 +38,9 @@ class BudgetError(PausingError):
 class Interrupted(PausingError):
     """The run was asked to stop while it waited for an answer: nobody else is to be asked instead."""
 
+    def __init__(self, words: str = "the run is to stop") -> None:
+        super().__init__(words)
+
 
 class AnswerError(Exception):
     """Somebody answered, but not usably, and asking again has not helped: the run notes it and goes on."""

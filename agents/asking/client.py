@@ -185,7 +185,7 @@ class Client:
         if recalled is not None:
             return recalled
         if self._accounts.interrupted.is_set():
-            raise Interrupted("the run is to stop")
+            raise Interrupted()
         try:
             return self._wire.send(question)
         except Interrupted:  # no answer, but no fact about who was asked either

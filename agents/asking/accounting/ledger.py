@@ -172,7 +172,7 @@ class Ledger:
 
     def _may_go(self, flight: _Flight) -> bool:
         if self._interrupted.is_set():
-            raise Interrupted("the run is to stop")
+            raise Interrupted()
         scopes = list(self._scopes(flight.role))
         for scope in scopes:
             if refusal := scope.refusal(flight.likely):

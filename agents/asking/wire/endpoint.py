@@ -202,7 +202,7 @@ class Endpoint:
                 if call.received is None:
                     attempt.reached = call.sent
                     if self._interrupted.is_set():
-                        raise Interrupted("the run is to stop") from None
+                        raise Interrupted() from None
                     if call.too_large:
                         raise AnswerError(f"{self.name} as {question.role}: {self._public(error)}") from None
                     if call.late or isinstance(error, openai.APITimeoutError):

@@ -42,7 +42,7 @@ class Pacing:
         self._take_slot()
         try:
             if self._interrupted.wait(self._wait()):
-                raise Interrupted("the run is to stop")
+                raise Interrupted()
             yield
         finally:
             self._slots.release()
@@ -51,7 +51,7 @@ class Pacing:
         end = time.monotonic() + self._longest
         while not self._slots.acquire(timeout=min(POLL, max(0.0, end - time.monotonic()))):
             if self._interrupted.is_set():
-                raise Interrupted("the run is to stop")
+                raise Interrupted()
             if time.monotonic() >= end:
                 raise EndpointError(f"no call came back for {self._longest:g} s: raise `parallel` or lower `timeout`")
 

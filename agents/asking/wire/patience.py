@@ -59,7 +59,7 @@ class Patience:
             tries = "1 try" if self._failures == 1 else f"{self._failures} tries"
             raise EndpointError(f"{self._who} gave no usable reply in {tries} ({passing}): check the endpoint")
         if self._interrupted.wait(wait):
-            raise Interrupted("the run is to stop")
+            raise Interrupted()
         self._left -= wait
 
 

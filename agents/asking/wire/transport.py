@@ -70,7 +70,7 @@ class Call:
     def seconds(self) -> float:
         """For the next operation on the socket. Raises TimeoutError or Interrupted where there is to be none."""
         if self.interrupted.is_set():
-            raise Interrupted("the run is to stop")
+            raise Interrupted()
         if self.late:
             raise TimeoutError("the time of the call is over")
         return self.left
