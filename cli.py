@@ -54,6 +54,14 @@ EvaluationSeed = Annotated[
     ),
 ]
 Scope = Annotated[str, typer.Option("--scope", help="What features may read: own (own observation) or team.")]
+MethodName = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        help="lero (ablations: lr, lo, lro, ler, leo); llm-also, which adapts one training under way (arms to compare: "
+        "also-metrics, also-always, also-one-shot, also-sparse); lero+also.",
+    ),
+]
 UnsafeJail = Annotated[
     bool,
     typer.Option("--unsafe-jail", help="Go on where the jail around candidate code is open; see `marlsmith doctor`."),
@@ -159,7 +167,7 @@ def run(
     context: typer.Context,
     task: Task = "mpe/simple_spread",
     task_option: TaskOptions = None,
-    method: Annotated[str, typer.Option("--method", help="lero, or an ablation: lr, lo, lro, ler, leo.")] = "lero",
+    method: MethodName = "lero",
     algorithm: Algorithm = "mappo",
     train_option: TrainOptions = None,
     device: Device = "cpu",
@@ -170,7 +178,17 @@ def run(
     budget: Budgets = None,
     config: Config = None,
     prompts: Prompts = None,
-    steps: Steps = 30_000,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps", min=1, help="Environment steps of each seed: of a candidate (30000), or of an adapted main run."
+        ),
+    ] = None,
+    stages: Annotated[int | None, typer.Option("--stages", min=1, help="Times that a main run may be adapted.")] = None,
+    branch_steps: Annotated[
+        int | None,
+        typer.Option("--branch-steps", min=1, help="Of each seed in a stage and its branches (20000)."),
+    ] = None,
     episodes: Episodes = 50,
     evaluation_seed: EvaluationSeed = None,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds of a candidate in the search.")] = None,
@@ -220,9 +238,9 @@ def run(
             branch_seconds=branch_seconds, unsafe_jail=unsafe_jail,
         )  # fmt: skip
         overrides = {
-            "rounds": rounds, "candidates": candidates, "population": population, "evolve": evolve,
-            "selection": selection, "scope": scope, "signals": signals, "search_seeds": seeds,
-            "confirm_seeds": confirm_seeds, "repairs": repairs, "approve": approve or None,
+            "stages": stages, "branch_steps": branch_steps, "rounds": rounds, "candidates": candidates,
+            "population": population, "evolve": evolve, "selection": selection, "scope": scope, "signals": signals,
+            "search_seeds": seeds, "confirm_seeds": confirm_seeds, "repairs": repairs, "approve": approve or None,
         }  # fmt: skip
         choice = Choice(
             generators=generator or (), critic=critic, validator=validator, no_validator=no_validator,
@@ -303,7 +321,7 @@ def prompts(
     ] = None,
     task: Task = "mpe/simple_spread",
     task_option: TaskOptions = None,
-    method: Annotated[str, typer.Option("--method", help="As of run.")] = "lero",
+    method: MethodName = "lero",
     evolve: Annotated[str | None, typer.Option("--evolve", help="reward, observation or both.")] = None,
     scope: Annotated[str | None, typer.Option("--scope", help="What features may read: own or team.")] = None,
     signals: Annotated[str | None, typer.Option("--signals", help="config, or any (config and code).")] = None,

@@ -32,7 +32,7 @@ class ModelCritic:
         answer = self._client.ask(
             "critic",
             f"s{brief.stage}r{brief.round}",
-            self._prompts.render("critic/system"),
+            self._prompts.render("critic/system", brief=brief),
             self._prompts.render("critic/user", brief=brief),
             Diagnosis,
             complaints=lambda diagnosis: grounded(_own_words(diagnosis), evidence)[1],

@@ -27,10 +27,12 @@ from marlsmith.schemas import (
     Evaluation,
     Failure,
     Finding,
+    MainRun,
     Metric,
     ObservationPart,
     PromotionBrief,
     ProposalBrief,
+    Refused,
     Rejection,
     ReviewBrief,
     Signal,
@@ -38,6 +40,7 @@ from marlsmith.schemas import (
     TaskCard,
     TermStatistics,
     ToolUse,
+    Tried,
     Verdict,
 )
 
@@ -198,11 +201,26 @@ def examples(card: TaskCard) -> list[Brief]:
     verdict = Verdict(
         decision="accept", candidate=parent.id, reason="an example", gain=0.1, interval=(0.05, 0.15), lower_bound=0.06
     )
+    main = MainRun(
+        stages=6,
+        steps=20_000,
+        until=120_000,
+        branch_steps=20_000,
+        fade=0.8,
+        evaluation=evaluation(card, "m", "m", 0.35),
+    )
+    gate = {"gain": -0.05, "lower_bound": -0.1, "reason": "an example of a reason"}
+    unpromoted = Refused(candidate=candidate("s2r1c1"), code=SOURCE, evaluation=measured, **gate)
+    came = (Tried(id="s2r1c1", kind="new", summary="an example", score=0.4, gain=-0.05, came="an example"),)
+    adapting: dict[str, Any] = {**later, "stage": 2, "reward_mode": "add", "main": main}
+    tried = {"refused": (unpromoted,), "past": came, "evolve": "both", "scope": "own", "signals": "any"}
     return [
         ProposalBrief(**first, evolve="both", scope="own", signals="any"),
         ProposalBrief(**first, evolve="observation", scope="team", signals="any"),
         ProposalBrief(**later, evolve="reward", scope="own", signals="config", diagnosis=diagnosis),
         ProposalBrief(**later, evolve="both", scope="own", signals="any", diagnosis=diagnosis, rejected=(refused,)),
+        ProposalBrief(**first | {"main": main}, evolve="observation", scope="team", signals="any"),
+        ProposalBrief(**adapting, **tried, incumbent=elite, diagnosis=diagnosis),
         DiagnosisBrief(task=card, stage=1, round=1, evidence={"native.score": 0.3}),
         DiagnosisBrief(
             task=card,
@@ -211,6 +229,17 @@ def examples(card: TaskCard) -> list[Brief]:
             evidence={"s1r1c1.score": 0.4},
             elites=(elite, failed),
             history=("stage 1 round 1: found nothing",),
+        ),
+        DiagnosisBrief(task=card, stage=1, round=1, evidence={"main.score": 0.3}, main=main),
+        DiagnosisBrief(
+            task=card,
+            stage=2,
+            round=2,
+            evidence={"main.score": 0.4, "control.score": 0.4, "s2r1c1.gain": -0.05},
+            elites=(elite, failed),
+            history=("stage 2 round 1: found precision; nothing promoted",),
+            main=main,
+            incumbent=elite,
         ),
         ReviewBrief(**contract, candidate=parent),
         PromotionBrief(**contract, candidate=parent, verdict=verdict, evaluation=measured, control=control),

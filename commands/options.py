@@ -23,7 +23,8 @@ class BranchOptions:
     algorithm: str
     train_options: Sequence[str]
     device: str
-    steps: int
+    steps: int | None
+    """Of a candidate, or of a whole main run; None: as the method has it."""
     episodes: int
     evaluation_seed: int | None
     branch_seconds: float

@@ -25,9 +25,10 @@ from marlsmith.graph.briefs import code_of, diagnosis_brief, proposal_brief, rev
 from marlsmith.graph.context import Context, Parts
 from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.naming import confirm_branch, control_branch
 from marlsmith.graph.promotion import second_opinion
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.state import Outcome, State, confirm_branch, control_branch, initial_state
+from marlsmith.graph.state import Outcome, State, initial_state
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import AnswerError, Candidate, Evaluation, UserError, Verdict, printable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +24,9 @@ from marlsmith.graph.methods import PRESETS, Method, RunSettings, method_from
 from marlsmith.graph.run import start
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import UserError
+
+STEPS = 30_000
+"""Environment steps of each seed of a candidate that is trained from scratch (LERO, section 4.2)."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,10 @@ def run_search(options: RunOptions, *, as_json: bool, plain: bool) -> None:
 
 def run_settings(options: RunOptions) -> RunSettings:
     """All that the run will depend on, written out: a resume needs neither options nor marlsmith.toml."""
-    branch = options.branch
-    task = reference(branch.task, branch.task_options)
+    task = reference(options.branch.task, options.branch.task_options)
+    method, steps = _measured(_method(options), options)
+    branch = replace(options.branch, steps=steps)
     train = branch.train_config(task)
-    method = _method(options)
     try:
         return RunSettings(
             task=task,
@@ -72,6 +75,24 @@ def run_settings(options: RunOptions) -> RunSettings:
         fault = error.errors(include_url=False)[0]
         option = ".".join(map(str, fault["loc"])).replace("_", "-")
         raise UserError(f"--{option} {fault['input']}: {fault['msg'][:1].lower()}{fault['msg'][1:]}") from None
+
+
+def _measured(method: Method, options: RunOptions) -> tuple[Method, int]:
+    """The method and the length of a training: of a candidate's, or of the main run, which has stages."""
+    if not method.adapts:
+        if options.overrides.get("branch_steps") is not None:
+            raise UserError("--branch-steps is for a main run that is adapted: say --steps, or --method llm-also")
+        return method, options.branch.steps or STEPS
+    whole = method.stages * method.branch_steps
+    if options.branch.steps is None or options.branch.steps == whole:
+        return method, whole
+    if options.overrides.get("branch_steps") is not None:
+        raise UserError(
+            f"--steps {options.branch.steps} is not {method.stages} stages of --branch-steps {method.branch_steps}: "
+            "leave one of the two out"
+        )
+    branch_steps = -(-options.branch.steps // method.stages)
+    return method.model_copy(update={"branch_steps": branch_steps}), method.stages * branch_steps
 
 
 def _method(options: RunOptions) -> Method:

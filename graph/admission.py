@@ -10,13 +10,25 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from marlsmith.graph import judgement, twins
-from marlsmith.graph.briefs import review_brief, tried
+from marlsmith.graph.adapting import main_run
+from marlsmith.graph.briefs import incumbent, proposed_before, review_brief, tried
 from marlsmith.graph.context import Context
-from marlsmith.graph.methods import reward_rows
+from marlsmith.graph.methods import branch_rows
 from marlsmith.graph.naming import batch_name
 from marlsmith.graph.state import State
 from marlsmith.graph.trace import Checked, Checks
-from marlsmith.schemas import AnswerError, Candidate, FailureStage, Review, ReviewBrief, printable
+from marlsmith.schemas import (
+    NATIVE,
+    AnswerError,
+    Candidate,
+    Failure,
+    FailureStage,
+    Review,
+    ReviewBrief,
+    Signal,
+    SignalError,
+    printable,
+)
 
 Warn = Callable[[str], None]
 """Tells the trace of something that the run goes on in spite of."""
@@ -27,14 +39,14 @@ LONGEST_PROBLEM = 400
 
 def check_all(ids: Sequence[str], state: State, context: Context, warn: Warn) -> tuple[Checked, ...]:
     """One answer for each: rules, then the executor's checks, then what it does, then the validator."""
-    method, executor = context.settings.method, context.parts.executor
+    method, executor = context.method(state["stage"]), context.parts.executor
     candidates = [context.directory.candidate(id) for id in ids]
-    rivals = twins.accepted(state)
+    rivals, now = twins.accepted(state, context), incumbent(state, context)
     forms = twins.forms(rivals, context)
     problems: dict[str, Sequence[str]] = {}
     for candidate in candidates:
-        earlier = state["proposed"][: state["proposed"].index(candidate.id)]
-        found = judgement.breaches(candidate.signal, method, tried(earlier, context))
+        earlier = tried(proposed_before(candidate.id, state, context), context)
+        found = judgement.breaches(candidate.signal, method, earlier, now.signal if now else NATIVE)
         problems[candidate.id] = found or twins.in_other_words(candidate.signal, forms)
     checks = {id: _checked(id, "rules", found) for id, found in problems.items() if found}
 
@@ -70,13 +82,29 @@ def _refusal(candidate: Candidate, before: Checked | None, context: Context) -> 
     """The executor's. One that it did not make before counts only if it makes it time and again."""
     if before is not None and (words := _words(before, "executor")):
         return _checked(candidate.id, "executor", words, before.stage)
-    settings = context.settings
-    rows = reward_rows(settings.train, settings.method.search_seeds)
+    settings, method = context.settings, context.method(candidate.stage)
+    try:
+        signals = [candidate.signal, *_carried(candidate, context)]
+    except SignalError as error:
+        return _checked(candidate.id, "executor", error.problems, error.stage)
+    failures: list[Failure] = []
     for _ in range(1 if before is None else TRIES):
-        failures = context.parts.executor.check(candidate.signal, settings.task, settings.method.scope, rows=rows)
+        failures = []
+        for signal in signals:
+            failures = failures or context.parts.executor.check(
+                signal, settings.task, method.scope, rows=branch_rows(settings)
+            )
         if not failures:
             return None
     return _checked(candidate.id, "executor", [failure.message for failure in failures], failures[0].stage)
+
+
+def _carried(candidate: Candidate, context: Context) -> list[Signal]:
+    """As the main run would carry it, where that is more than the candidate itself. Raises SignalError."""
+    if not context.method(candidate.stage).adapts:
+        return []
+    signal = main_run.in_the_main_run(candidate, main_run.read(context, candidate.stage - 1), context)
+    return [] if signal == candidate.signal else [signal]
 
 
 def _twins(found: list[str], before: Checked | None) -> list[str]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 
+from marlsmith.graph.adapting import branches, main_run
+from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.context import Context
-from marlsmith.graph.evidence import evidence
+from marlsmith.graph.evidence import evidence, main_evidence
+from marlsmith.graph.history import PROMOTED
 from marlsmith.graph.judgement import strengths
+from marlsmith.graph.naming import control_branch
 from marlsmith.graph.seeds import role_seed
-from marlsmith.graph.state import NATIVE_ID, State, control_branch
+from marlsmith.graph.state import CONTROL_ID, NATIVE_ID, State
 from marlsmith.graph.trace import summary
 from marlsmith.schemas import (
     Candidate,
@@ -16,7 +20,9 @@ from marlsmith.schemas import (
     DiagnosisBrief,
     Elite,
     Evaluation,
+    MainRun,
     ProposalBrief,
+    Refused,
     Rejection,
     ReviewBrief,
     Signal,
@@ -32,7 +38,7 @@ PAST_LENGTH = 160
 
 
 def proposal_brief(state: State, context: Context) -> ProposalBrief:
-    settings, method = context.settings, context.settings.method
+    settings, method = context.settings, context.method(state["stage"])
     rejected = tuple(
         Rejection(candidate=context.directory.candidate(id), problems=tuple(problems))
         for id, problems in state["rejected"].items()
@@ -53,44 +59,113 @@ def proposal_brief(state: State, context: Context) -> ProposalBrief:
         failed=_failed(state, context),
         rejected=rejected,
         diagnosis=Diagnosis.model_validate(diagnosis) if diagnosis else None,
-        tried=tuple(tried(state["proposed"], context)),
+        tried=tuple(tried(proposed_before(None, state, context), context)),
         past=_past(state, context),
+        main=_main(state, context),
+        incumbent=incumbent_elite(state, context),
+        refused=_refused(state, context),
         seed=role_seed(settings.seed, state["stage"], state["round"], state["attempt"]),
     )
 
 
 def diagnosis_brief(state: State, context: Context) -> DiagnosisBrief:
-    parents = elites(state, context)
+    parents, standing = elites(state, context), control(state, context)
+    evaluations = [elite.evaluation for elite in parents]
+    if context.method(state["stage"]).adapts:
+        laps = main_run.laps(context, state["stage"] - 1)
+        tried_now = [elite.evaluation for elite in _refused(state, context)]
+        table = main_evidence([lap.evaluation for lap in laps], laps[-1].candidate, standing, tried_now)
+    else:
+        table = evidence(standing, evaluations)
     return DiagnosisBrief(
         task=context.parts.card,
         stage=state["stage"],
         round=state["round"],
-        evidence=evidence(control(state, context), [elite.evaluation for elite in parents]),
+        evidence=table,
         elites=parents,
         history=tuple(state["history"]),
+        main=_main(state, context),
+        incumbent=incumbent_elite(state, context),
     )
 
 
 def review_brief(candidate: Candidate, state: State, context: Context) -> ReviewBrief:
-    earlier = state["proposed"][: state["proposed"].index(candidate.id)]
+    method = context.method(state["stage"])
     return ReviewBrief(
         task=context.parts.card,
         candidate=candidate,
         code=code_of(candidate.signal, context),
-        scope=context.settings.method.scope,
-        reward_mode=context.settings.method.reward_mode,
-        tried=tuple(tried(earlier, context)),
+        scope=method.scope,
+        reward_mode=method.reward_mode,
+        tried=tuple(tried(proposed_before(candidate.id, state, context), context)),
     )
 
 
 def elites(state: State, context: Context) -> tuple[Elite, ...]:
-    """The population, best first. A candidate's search branch bears its id."""
-    found = []
+    """The population, best first, behind the incumbent where a main run has one. A search branch bears the id."""
+    carried = incumbent_elite(state, context)
+    found = [] if carried is None else [carried]
     for id in state["population"]:
         candidate, evaluation = context.directory.candidate(id), context.directory.required_evaluation(id)
         code = code_of(candidate.signal, context)
         found.append(Elite(candidate=candidate, code=code, evaluation=evaluation))
     return tuple(found)
+
+
+def incumbent(state: State, context: Context) -> Lap | None:
+    """The main run as this stage found it; None where all is trained from scratch."""
+    if not context.method(state["stage"]).adapts:
+        return None
+    return main_run.read(context, state["stage"] - 1)
+
+
+def incumbent_elite(state: State, context: Context) -> Elite | None:
+    """The signal that the main run carries, as it carries it, with what has come of it so far."""
+    lap = incumbent(state, context)
+    if lap is None or lap.candidate == NATIVE_ID:
+        return None
+    candidate = context.directory.candidate(lap.candidate).model_copy(update={"signal": lap.signal})
+    evaluation = lap.evaluation.model_copy(update={"candidate": lap.candidate})
+    return Elite(candidate=candidate, code=code_of(lap.signal, context), evaluation=evaluation)
+
+
+def _main(state: State, context: Context) -> MainRun | None:
+    lap = incumbent(state, context)
+    if lap is None:
+        return None
+    method = context.settings.method
+    return MainRun(
+        stages=method.stages,
+        steps=lap.steps,
+        until=branches.end_of(method.all_stages, context),
+        branch_steps=method.branch_steps,
+        fade=method.fade,
+        evaluation=lap.evaluation,
+    )
+
+
+def _refused(state: State, context: Context) -> tuple[Refused, ...]:
+    """Of this stage, the best first."""
+    refusals = state["refusals"]
+    order = sorted(refusals, key=lambda id: (refusals[id]["gain"] is None, -(refusals[id]["gain"] or 0.0), id))
+    found = []
+    for id in order:
+        candidate = context.directory.candidate(id)
+        evaluation = context.directory.required_evaluation(id)
+        code = code_of(candidate.signal, context)
+        found.append(Refused(candidate=candidate, code=code, evaluation=evaluation, **refusals[id]))
+    return tuple(found)
+
+
+def proposed_before(id: str | None, state: State, context: Context) -> list[str]:
+    """Candidates that count as tried before this one, None: before any that is to come.
+
+    Of an adapted main run those of the stage: from another checkpoint the same may help.
+    """
+    earlier = state["proposed"][: state["proposed"].index(id)] if id is not None else state["proposed"]
+    if not context.method(state["stage"]).adapts:
+        return earlier
+    return [each for each in earlier if context.directory.candidate(each).stage == state["stage"]]
 
 
 def control(state: State, context: Context) -> Evaluation | None:
@@ -136,9 +211,17 @@ def _past(state: State, context: Context) -> tuple[Tried, ...]:
             gain=gain,
             leads=leads,
             refused=printable(refused, PAST_LENGTH) if refused else None,
+            came=_came(id, state),
         )
         entries.append(entry)
     return tuple(entries[-PAST_LINES:])
+
+
+def _came(id: str, state: State) -> str | None:
+    promotion, refusal = state["promotion"], state["refusals"].get(id)
+    if promotion is not None and promotion["candidate"] == id:
+        return PROMOTED
+    return f"refused: {printable(refusal['reason'], PAST_LENGTH)}" if refusal is not None else None
 
 
 def code_of(signal: Signal, context: Context) -> str:
@@ -150,8 +233,15 @@ def code_of(signal: Signal, context: Context) -> str:
 
 
 def _failed(state: State, context: Context) -> tuple[Rejection, ...]:
-    return tuple(
-        Rejection(candidate=context.directory.candidate(outcome["candidate"]), problems=(outcome["error"],))
+    failed = [
+        outcome
         for outcome in state["evaluated"].values()
-        if outcome["error"] is not None and outcome["stage"] == state["stage"] and outcome["candidate"] != NATIVE_ID
+        if outcome["error"] is not None
+        and outcome["stage"] == state["stage"]
+        and outcome["phase"] != "heat"
+        and outcome["candidate"] not in (NATIVE_ID, CONTROL_ID)
+    ]
+    return tuple(
+        Rejection(candidate=context.directory.candidate(outcome["candidate"]), problems=(outcome["error"] or "",))
+        for outcome in failed
     )

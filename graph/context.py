@@ -11,7 +11,7 @@ from typing import Protocol
 from marlsmith.agents.asking.accounting.ledger import NOTHING, Spent
 from marlsmith.agents.roles import Roles
 from marlsmith.graph.journal import Journal
-from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.marl.executor import Executor
 from marlsmith.schemas import Signal, TaskCard, ToolUse
@@ -60,3 +60,7 @@ class Context:
     journal: Journal
     slots: threading.Semaphore
     """As many trainings at a time as the run has workers. LangGraph's max_concurrency will not do, see run.py."""
+
+    def method(self, stage: int) -> Method:
+        """That the stage follows."""
+        return self.settings.method.at(stage)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from marlsmith.graph.methods import Method, Selection
-from marlsmith.graph.state import NATIVE_ID, Outcome, control_branch
+from marlsmith.graph.naming import control_branch
+from marlsmith.graph.state import CONTROL_ID, NATIVE_ID, Outcome
 from marlsmith.marl.statistics import PairedGain, paired_gain
-from marlsmith.schemas import Code, Evaluation, Signal, Verdict, canonical
+from marlsmith.schemas import NATIVE, Code, Evaluation, Signal, Verdict, canonical
 
 Strengths = Mapping[str, float]
 
@@ -22,7 +23,8 @@ def strengths(evaluated: Mapping[str, Outcome]) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for outcome in evaluated.values():
-        if outcome["phase"] == "search" and outcome["candidate"] != NATIVE_ID and outcome["score"] is not None:
+        changes = outcome["candidate"] not in (NATIVE_ID, CONTROL_ID)
+        if outcome["phase"] == "search" and changes and outcome["score"] is not None:
             control = evaluated.get(control_branch(outcome["stage"]))
             reference = control["score"] if control is not None else None
             found[outcome["candidate"]] = outcome["score"] - (reference or 0.0)
@@ -79,16 +81,21 @@ def select(strengths: Strengths, count: int, selection: Selection, seed: int) ->
 Refuser = Literal["rules", "executor", "validator"]
 
 
-def breaches(signal: Signal, method: Method, tried: Mapping[str, str]) -> list[str]:
-    """What the method's own rules hold against a signal; `tried` maps canonical texts to candidates."""
+def breaches(signal: Signal, method: Method, tried: Mapping[str, str], incumbent: Signal = NATIVE) -> list[str]:
+    """What the method's own rules hold against a signal; `tried` maps canonical texts to candidates.
+
+    `incumbent` is what a main run carries: against it, to give up a part is a change too.
+    """
     found: list[str] = []
-    if signal.is_native:
+    if not incumbent.is_native and signal == incumbent:
+        found.append("it is what the main run has already: change something")
+    elif signal.is_native and incumbent.is_native:
         found.append("it changes nothing: give it a reward part, an observation part, or both")
     elif (twin := tried.get(canonical(signal))) is not None:
         found.append(f"it is identical to {twin}, which was already tried: propose something else")
-    if method.evolve == "reward" and signal.observation is not None:
+    if method.evolve == "reward" and signal.observation not in (None, incumbent.observation):
         found.append("this run evolves the reward only: leave the observation part out")
-    if method.evolve == "observation" and signal.reward is not None:
+    if method.evolve == "observation" and signal.reward not in (None, incumbent.reward):
         found.append("this run evolves the observation only: leave the reward part out")
     if method.signals == "config" and any(isinstance(part, Code) for part in (signal.reward, signal.observation)):
         found.append("this run allows config signals only: write the terms and features as config")

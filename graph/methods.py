@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
@@ -20,6 +20,9 @@ MAX_SEEDS = 100
 class Method(Record):
     """How signals are searched for and what it takes to promote one."""
 
+    adapts: bool = Field(
+        False, description="one main run whose signal is adapted, on branches forked from it; else all from scratch"
+    )
     stages: int = Field(1, ge=1, le=MAX_STAGES)
     rounds: int = Field(4, ge=1, le=100)
     candidates: int = Field(3, ge=1, le=64, description="proposals per round")
@@ -37,6 +40,37 @@ class Method(Record):
     signals: Literal["config", "any"] = "any"
     approve: bool = Field(False, description="ask a person before a promotion")
 
+    # Where one main run is adapted; `search_seeds` are then its members.
+    branch_steps: int = Field(20_000, ge=1, description="environment steps of each member in a stage, and in a branch")
+    heats: int = Field(2, ge=1, le=8, description="groups of members that are trained one after another in a race")
+    proposing_stages: int = Field(MAX_STAGES, ge=0, le=MAX_STAGES, description="the first so many ask for proposals")
+    gate: bool = Field(True, description="promote only what the statistics support; else whatever is proposed")
+    audit: float = Field(0.2, ge=0, le=1, description="share of those dropped in the race that is trained all the same")
+    competence: float = Field(
+        0.0, ge=-1, le=1, description="abstain where branch scores rank no better with their own longer run than this"
+    )
+    fade: float = Field(0.8, ge=0, lt=1, description="share of the main run after which the shaped reward falls to 0")
+    value_warm_up: int = Field(2, ge=0, description="rollouts after a switch in which only the value network learns")
+    prelude: Method | None = Field(None, description="a search from scratch that finds the signal to begin with")
+
+    @property
+    def all_stages(self) -> int:
+        return self.stages + self.opening
+
+    @property
+    def opening(self) -> int:
+        """Stages of the search before the main run."""
+        return self.prelude.stages if self.prelude is not None else 0
+
+    def at(self, stage: int) -> Method:
+        """The method that a stage (from 1) follows."""
+        return self.prelude if self.prelude is not None and stage <= self.opening else self
+
+    def groups(self, members: Sequence[int]) -> list[tuple[int, ...]]:
+        """The members by heat, as even as can be; from scratch there is one heat."""
+        heats = min(self.heats, len(members)) if self.adapts else 1
+        return [tuple(members[i * len(members) // heats : (i + 1) * len(members) // heats]) for i in range(heats)]
+
 
 # LERO, Table 1 (3 candidates, 4 rounds, population 2) and Table 2 (Reward, Observation, Evolution).
 PRESETS: dict[str, Method] = {
@@ -48,13 +82,34 @@ PRESETS: dict[str, Method] = {
     "leo": Method(evolve="observation"),
 }
 
+# LLM-ALSO. The paper's numbers are not public: 6 stages of 2 rounds and all else are ours.
+_ALSO = Method(adapts=True, stages=6, rounds=2, population=1, reward_mode="add", search_seeds=8)
+_UNGATED = _ALSO.model_copy(update={"gate": False, "rounds": 1, "candidates": 1, "diagnose": False})
+PRESETS |= {
+    "llm-also": _ALSO,
+    "lero+also": _ALSO.model_copy(update={"prelude": Method(reward_mode="add", branch_steps=30_000)}),
+    "also-metrics": _ALSO.model_copy(update={"diagnose": False}),
+    "also-always": _UNGATED,
+    "also-one-shot": _UNGATED.model_copy(update={"proposing_stages": 1}),
+    "also-sparse": _UNGATED.model_copy(update={"proposing_stages": 0}),
+}
+"""By name. Those that begin with `also-` are what LLM-ALSO is compared with: without the critic, without the gate,
+with one signal for good, and with none."""
+
+
+OF_BOTH = ("evolve", "scope", "signals", "repairs", "level", "approve")
+"""What is said for a method with a prelude holds for that too."""
+
 
 def method_from(name: str, overrides: Mapping[str, object] | None = None) -> Method:
     """The preset of this name, with some fields overridden; UserError names what is known or wrong."""
     if name not in PRESETS:
         raise UserError(f"unknown method {name!r}: choose one of {', '.join(PRESETS)}")
+    preset, wanted = PRESETS[name].model_dump(), dict(overrides or {})
+    if preset["prelude"] is not None:  # it searches for what the main run will allow
+        preset["prelude"] |= {field: value for field, value in wanted.items() if field in OF_BOTH}
     try:
-        return Method.model_validate(PRESETS[name].model_dump() | dict(overrides or {}))
+        return Method.model_validate(preset | wanted)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
     field, said = str(fault["loc"][0]), printable(str(fault["input"]), 80)
@@ -81,6 +136,18 @@ class RunSettings(Record):
     unsafe_jail: bool = Field(False, description="run although the jail around candidate code is not sound")
 
 
-def reward_rows(train: TrainConfig, seeds: int) -> int:
+def reward_rows(train: TrainConfig, members: int) -> int:
     """Rows of one reward call in such a training, for a check at the size that counts; at most MOST_ROWS."""
-    return min(MOST_ROWS, seeds * train.environments * train.rollout)
+    return min(MOST_ROWS, members * train.environments * train.rollout)
+
+
+def branch_rows(settings: RunSettings) -> int:
+    """The same for a branch of the run."""
+    method = settings.method
+    return reward_rows(settings.train, len(method.groups(range(method.search_seeds))[0]))
+
+
+def branch_steps(settings: RunSettings) -> int:
+    """Environment steps of each member in a branch of the run's search: whole rollouts."""
+    method, train = settings.method, settings.train
+    return train.whole(method.branch_steps) if method.adapts else train.whole_steps

@@ -1,4 +1,8 @@
-"""Names of candidates and batches: `s1r2c3` is the third of round 2 in stage 1, `s1r2c3-fix1` its repair."""
+"""Names of candidates, batches and branches.
+
+`s1r2c3` is the third of round 2 in stage 1, `s1r2c3-fix1` its repair, `s1r2c3-h1` the first heat of its branch and
+`s1r2c3-confirm` its confirmation.
+"""
 
 from __future__ import annotations
 
@@ -39,3 +43,34 @@ def candidate_id(brief: ProposalBrief, slot: int) -> str:
 def slot_of(id: str) -> str:
     """What a candidate and its repairs have in common."""
     return id.partition("-fix")[0]
+
+
+# ---------------------------------------------------------------- branches
+
+
+def control_branch(stage: int) -> str:
+    return f"control-s{stage}"
+
+
+def confirm_branch(search_branch: str) -> str:
+    """`s1r2c3-confirm`, `control-s1-confirm`. A candidate is confirmed at most once in a run."""
+    return f"{search_branch}-confirm"
+
+
+def confirm_control(stage: int, round: int, *, adapts: bool) -> str:
+    """The control of a confirmation: where a main run is adapted, each round has fresh random numbers."""
+    return confirm_branch(f"{control_branch(stage)}r{round}" if adapts else control_branch(stage))
+
+
+def lap_branch(stage: int) -> str:
+    """The main run itself after a stage; 0 is its start."""
+    return f"main-s{stage}"
+
+
+PLAIN_BRANCH, FINAL_BRANCH = "plain", "final"
+"""The main run's training without any signal, and the main run on the episodes of the last comparison."""
+
+
+def heat_branch(branch: str, heat: int) -> str:
+    """One heat (from 1) of a branch; a branch without heats (0) is trained whole."""
+    return f"{branch}-h{heat}" if heat else branch

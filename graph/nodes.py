@@ -1,4 +1,4 @@
-"""The nine steps of the state machine. Each reads the state, does its work, tells the trace, returns a delta.
+"""The ten steps of the state machine. Each reads the state, does its work, tells the trace, returns a delta.
 
 A node may run again after a kill, from its top: what it has already put into the run directory (a batch of
 proposals, a diagnosis, checks, an evaluation) is read back instead of being made anew.
@@ -10,24 +10,33 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from marlsmith.agents.critic import grounded
-from marlsmith.graph import judgement
+from marlsmith.graph import evolving
+from marlsmith.graph.adapting import judge as adapting
+from marlsmith.graph.adapting import orders
+from marlsmith.graph.adapting.advance import advance as main_run_after
+from marlsmith.graph.adapting.advance import begin
+from marlsmith.graph.adapting.branches import members, proposes
+from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.admission import check_all, checks_name
+from marlsmith.graph.attempts import told_later
 from marlsmith.graph.briefs import code_of, diagnosis_brief
 from marlsmith.graph.context import Context
-from marlsmith.graph.naming import batch_name
+from marlsmith.graph.history import rollback_line
+from marlsmith.graph.naming import batch_name, confirm_branch
 from marlsmith.graph.outcome import finished_event
 from marlsmith.graph.promotion import second_opinion, vetoed
 from marlsmith.graph.proposing import ask_for_candidates, shares, unanswered
-from marlsmith.graph.seeds import confirm_seeds, role_seed, search_seeds
+from marlsmith.graph.seeds import confirm_seeds, search_seeds
 from marlsmith.graph.state import (
+    NATIVE_ID,
     BranchTask,
+    LapMark,
     Outcome,
     Promotion,
     State,
-    confirm_branch,
-    control_branch,
 )
 from marlsmith.graph.trace import (
+    Advanced,
     Allotted,
     Approval,
     Checks,
@@ -41,7 +50,7 @@ from marlsmith.graph.trace import (
     Warned,
     summary,
 )
-from marlsmith.graph.training_tool import TrainBranch, make_train_branch
+from marlsmith.graph.training_tool import make_train_branch
 from marlsmith.schemas import (
     AnswerError,
     Diagnosis,
@@ -56,24 +65,44 @@ HISTORY = 8
 
 
 def start_stage(state: State, runtime: Runtime[Context]) -> State:
-    settings, method = runtime.context.settings, runtime.context.settings.method
     stage = state["stage"] + 1
-    event = StageStarted(
-        stage=stage,
-        stages=method.stages,
-        rounds=method.rounds,
-        search_seeds=search_seeds(settings.seed, stage, method.search_seeds),
-        confirm_seeds=confirm_seeds(settings.seed, stage, method.confirm_seeds),
-    )
-    _tell(runtime, event)
-    return {"stage": stage, "round": 1, "phase": "search", "verdict": None, "approved": None}
+    _tell(runtime, _stage_started(stage, runtime.context))
+    opened = State(stage=stage, round=1, phase="search", verdict=None, approved=None, population=state["population"])
+    if not runtime.context.method(stage).adapts:
+        return opened
+    if stage - 1 == runtime.context.settings.method.opening:
+        opened["laps"] = [_begun(state, runtime)]
+    return {**opened, "population": [], "refusals": {}}
+
+
+def _stage_started(stage: int, context: Context) -> StageStarted:
+    settings, method = context.settings, context.method(stage)
+    if method.adapts:
+        seeds = again = tuple(seed for group in members(context) for seed in group)
+    else:
+        seeds = search_seeds(settings.seed, stage, method.search_seeds)
+        again = confirm_seeds(settings.seed, stage, method.confirm_seeds)
+    stages = settings.method.all_stages
+    return StageStarted(stage=stage, stages=stages, rounds=method.rounds, search_seeds=seeds, confirm_seeds=again)
+
+
+def _begun(state: State, runtime: Runtime[Context]) -> LapMark:
+    """The main run's start: networks that have learned nothing yet, scored as every later lap will be."""
+    context, promotion = runtime.context, state["promotion"]
+    tool = make_train_branch(context, lambda event: _tell(runtime, event))
+    for heat in range(1, len(members(context)) + 1):
+        tool.invoke(orders.beginning(heat, context).model_dump())
+    lap = begin(context, promotion["candidate"] if promotion is not None else NATIVE_ID)
+    _tell(runtime, _advanced(lap))
+    return LapMark(stage=lap.stage, candidate=lap.candidate)
 
 
 def diagnose(state: State, runtime: Runtime[Context]) -> State:
     """Opens a round. The critic is asked where the method wants it and there is something to cite."""
-    opened: State = {"attempt": 0, "pending": [], "accepted": [], "rejected": {}, "diagnosis": None}
-    critic = runtime.context.parts.roles.critic
-    if not runtime.context.settings.method.diagnose:
+    opened = State(attempt=0, pending=[], accepted=[], rejected={}, diagnosis=None)
+    opened |= State(heat=1, racing=[], dropped={}, audited=[])
+    critic, method = runtime.context.parts.roles.critic, runtime.context.method(state["stage"])
+    if not method.diagnose or not proposes(state["stage"], runtime.context):
         return opened
     brief = diagnosis_brief(state, runtime.context)
     if not brief.evidence:
@@ -93,6 +122,8 @@ def diagnose(state: State, runtime: Runtime[Context]) -> State:
 
 def propose(state: State, runtime: Runtime[Context]) -> State:
     directory = runtime.context.directory
+    if not proposes(state["stage"], runtime.context):
+        return {"pending": []}
     given = shares(state, runtime.context)
     if given:
         _tell(runtime, Allotted(stage=state["stage"], round=state["round"], shares=given))
@@ -141,7 +172,7 @@ def check(state: State, runtime: Runtime[Context]) -> State:
         _tell(runtime, event)
     accepted = state["accepted"] + [event.candidate for event in checks if event.accepted]
     rejected = {event.candidate: list(event.problems) for event in checks if not event.accepted}
-    repairs, attempt = runtime.context.settings.method.repairs, state["attempt"] + 1
+    repairs, attempt = runtime.context.method(state["stage"]).repairs, state["attempt"] + 1
     if not rejected or attempt > repairs:
         return {"pending": [], "accepted": accepted, "rejected": {}}
     place = {"stage": state["stage"], "round": state["round"], "attempt": attempt}
@@ -151,27 +182,16 @@ def check(state: State, runtime: Runtime[Context]) -> State:
 
 def branch(state: BranchTask, runtime: Runtime[Context]) -> State:
     """One training, as a tool call. Failures come back as data: siblings go on."""
-    settings, method = runtime.context.settings, runtime.context.settings.method
-    if state["phase"] == "search":
-        seeds = search_seeds(settings.seed, state["stage"], method.search_seeds)
-    else:
-        seeds = confirm_seeds(settings.seed, state["stage"], method.confirm_seeds)
-    arguments = TrainBranch(
-        branch=state["branch"],
-        candidate=state["candidate"],
-        task=settings.task,
-        seeds=list(seeds),
-        steps=settings.train.steps,
-        algorithm=settings.train.algorithm,
-        reward_mode=method.reward_mode,
-    )
-    tool = make_train_branch(runtime.context, lambda event: _tell(runtime, event))
+    context = runtime.context
+    adapts = context.method(state["stage"]).adapts
+    arguments = (orders if adapts else evolving).arguments(state, context)
+    tool = make_train_branch(context, lambda event: _tell(runtime, event))
     evaluation = Evaluation.model_validate(tool.invoke(arguments.model_dump()))
     failure = evaluation.error
     outcome = Outcome(
         candidate=state["candidate"],
         stage=state["stage"],
-        phase=state["phase"],
+        phase="heat" if adapts else state["phase"],
         score=evaluation.score,
         error=f"{failure.stage}: {failure.message}" if failure is not None else None,
     )
@@ -179,16 +199,29 @@ def branch(state: BranchTask, runtime: Runtime[Context]) -> State:
 
 
 def judge(state: State, runtime: Runtime[Context]) -> State:
-    delta = _judge_search(state, runtime) if state["phase"] == "search" else _judge_confirm(state, runtime)
+    context = runtime.context
+    if state["phase"] == "plain":
+        return {}
+    room = adapting if context.method(state["stage"]).adapts else evolving
+    searches = state["phase"] == "search"
+    delta = room.judge_search(state, context) if searches else room.judge_confirmation(state, context)
+    verdict = Verdict.model_validate(delta["verdict"])
+    if verdict.decision == "accept" and context.method(state["stage"]).gate:
+        reviewed = _reviewed(verdict, state, runtime)
+        if reviewed.decision != "accept" and room is adapting:
+            delta |= adapting.refused(reviewed, state, context)
+        else:
+            delta["verdict"] = plain(reviewed)
     event = Judged(
         stage=state["stage"],
         round=state["round"],
+        heat=state["heat"],
         phase=state["phase"],
         verdict=Verdict.model_validate(delta["verdict"]),
         population=tuple(delta.get("population", state["population"])),
     )
     _tell(runtime, event)
-    return delta
+    return {**delta, "history": [*state["history"], *told_later(state, delta, context)][-HISTORY:]}
 
 
 def approve(state: State, runtime: Runtime[Context]) -> State:
@@ -202,15 +235,26 @@ def approve(state: State, runtime: Runtime[Context]) -> State:
 
 
 def promote(state: State, runtime: Runtime[Context]) -> State:
-    verdict = Verdict.model_validate(state["verdict"])
+    verdict, stage = Verdict.model_validate(state["verdict"]), state["stage"]
     assert verdict.candidate is not None
-    assert verdict.gain is not None
-    directory, stage = runtime.context.directory, state["stage"]
+    directory = runtime.context.directory
     candidate = directory.candidate(verdict.candidate)
-    evaluation = directory.required_evaluation(confirm_branch(candidate.id))
-    directory.promote(candidate, code_of(candidate.signal, runtime.context), evaluation)
+    if not runtime.context.method(stage).adapts:
+        evaluation = directory.required_evaluation(confirm_branch(candidate.id))
+        directory.promote(candidate, code_of(candidate.signal, runtime.context), evaluation)
     _tell(runtime, Promoted(stage=stage, candidate=candidate.id, gain=verdict.gain))
     return {"promotion": Promotion(candidate=candidate.id, stage=stage, gain=verdict.gain)}
+
+
+def advance(state: State, runtime: Runtime[Context]) -> State:
+    """The main run becomes the branch that was chosen, the control where none was."""
+    lap = main_run_after(state, runtime.context)
+    _tell(runtime, _advanced(lap))
+    history = state["history"]
+    if lap.alarm is not None and lap.rolled_back_to is not None:
+        history = [*history, rollback_line(lap.stage, lap.rolled_back_to, lap.alarm)][-HISTORY:]
+    delta = State(history=history, laps=[*state["laps"], LapMark(stage=lap.stage, candidate=lap.candidate)])
+    return {**delta, "phase": "plain"} if state["stage"] == runtime.context.settings.method.all_stages else delta
 
 
 def finish(state: State, runtime: Runtime[Context]) -> State:
@@ -218,44 +262,7 @@ def finish(state: State, runtime: Runtime[Context]) -> State:
     return {"finished": True}
 
 
-# ---------------------------------------------------------------- judge
-
-
-def _judge_search(state: State, runtime: Runtime[Context]) -> State:
-    """(mu + lambda): parents and this round's candidates compete for the population."""
-    settings, method = runtime.context.settings, runtime.context.settings.method
-    strengths = judgement.strengths(state["evaluated"])
-    pool = {id: strengths[id] for id in (*state["population"], *state["accepted"]) if id in strengths}
-    seed = role_seed(settings.seed, state["stage"], state["round"])
-    population = judgement.select(pool, method.population, method.selection, seed)
-    last_round = state["round"] >= method.rounds
-    verdict = judgement.search_verdict(strengths, list(state["finalists"]), last_round)
-    delta: State = {
-        "population": population,
-        "verdict": plain(verdict),
-        "history": [*state["history"], *_history(state, strengths)][-HISTORY:],
-    }
-    if verdict.decision == "refine":
-        delta["round"] = state["round"] + 1
-    elif verdict.decision == "confirm":
-        assert verdict.candidate is not None
-        delta["phase"] = "confirm"
-        delta["finalists"] = {**state["finalists"], verdict.candidate: state["stage"]}
-    return delta
-
-
-def _judge_confirm(state: State, runtime: Runtime[Context]) -> State:
-    directory = runtime.context.directory
-    verdict = Verdict.model_validate(state["verdict"])
-    assert verdict.candidate is not None
-    candidate = directory.required_evaluation(confirm_branch(verdict.candidate))
-    control = directory.required_evaluation(confirm_branch(control_branch(state["stage"])))
-    promotion = state["promotion"]
-    promoted_gain = promotion["gain"] if promotion is not None else None
-    confirmed = judgement.confirm_verdict(candidate, control, runtime.context.settings.method, promoted_gain)
-    if confirmed.decision == "accept":
-        confirmed = _reviewed(confirmed, state, runtime)
-    return {"verdict": plain(confirmed)}
+# ---------------------------------------------------------------- judging
 
 
 def _reviewed(verdict: Verdict, state: State, runtime: Runtime[Context]) -> Verdict:
@@ -271,19 +278,13 @@ def _reviewed(verdict: Verdict, state: State, runtime: Runtime[Context]) -> Verd
     return verdict if event.approve else vetoed(verdict, event)
 
 
-def _history(state: State, strengths: judgement.Strengths) -> list[str]:
-    """The round's diagnosis and what came of it, in a line for the next diagnosis."""
-    if state["diagnosis"] is None:
-        return []
-    diagnosis = Diagnosis.model_validate(state["diagnosis"])
-    named = ", ".join(finding.failure for finding in diagnosis.findings) or "nothing"
-    tried_now = {id: strengths[id] for id in state["accepted"] if id in strengths}
-    best = judgement.ranked(tried_now)
-    came = f"best was {best[0]}, gain {tried_now[best[0]]:+.4g}" if best else "no candidate was scored"
-    return [f"stage {state['stage']} round {state['round']}: found {named}; {came}"]
-
-
 # ---------------------------------------------------------------- telling
+
+
+def _advanced(lap: Lap) -> Advanced:
+    told = lap.evaluation.model_dump(include={"score", "scores", "interval", "metrics"})
+    kept = {name: getattr(lap, name) for name in ("stage", "steps", "branch", "candidate", "alarm", "rolled_back_to")}
+    return Advanced.model_validate({**kept, **told})
 
 
 def _tell(runtime: Runtime[Context], event: Record) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from marlsmith.agents.asking.accounting import book
 from marlsmith.agents.asking.accounting.book import Index, Line
@@ -12,17 +12,20 @@ from marlsmith.agents.asking.address import address
 from marlsmith.agents.asking.question import NO_USAGE, Role
 from marlsmith.agents.settings import NOBODY, ModelSettings
 from marlsmith.graph import judgement
+from marlsmith.graph.adapting import outcome as adapting
 from marlsmith.graph.briefs import scored
 from marlsmith.graph.context import Context
-from marlsmith.graph.naming import slot_of
-from marlsmith.graph.state import Phase, State, confirm_branch, control_branch
+from marlsmith.graph.methods import branch_steps
+from marlsmith.graph.naming import confirm_branch, control_branch, heat_branch, slot_of
+from marlsmith.graph.state import Outcome, Phase, State
 from marlsmith.graph.trace import CandidateStanding, Finished, Gain, Player, Standing, ValidatorEffect
 from marlsmith.schemas import Evaluation, Verdict
 
 
 def finished_event(state: State, context: Context) -> Finished:
-    phase, native, best = _compared(state, context)
-    gain = None
+    adapts = context.settings.method.adapts
+    phase, native, best = adapting.compared(state, context) if adapts else _compared(state, context)
+    gain, steps = None, environment_steps(state["evaluated"], context)
     if native is not None and best is not None:
         paired = judgement.gain_over(native, best, context.settings.method.level)
         if paired is not None:
@@ -35,7 +38,8 @@ def finished_event(state: State, context: Context) -> Finished:
         phase=phase,
         promoted=state["promotion"] is not None,
         reason=_reason(state),
-        environment_steps=_environment_steps(state, context),
+        environment_steps=steps,
+        main=adapting.story(state, context, steps) if adapts else None,
         validator=_validator_effect(state, context),
         roles=tuple(_players(context)),
         jail=context.journal.jail(),
@@ -74,8 +78,10 @@ def _reason(state: State) -> str:
     return verdict.reason
 
 
-def _environment_steps(state: State, context: Context) -> int:
-    evaluations = map(context.directory.required_evaluation, state["evaluated"])
+def environment_steps(evaluated: Mapping[str, Outcome], context: Context) -> int:
+    """Of all trainings, over all seeds. What was put together from heats was not trained again."""
+    trained = (branch for branch in evaluated if heat_branch(branch, 1) not in evaluated)
+    evaluations = map(context.directory.required_evaluation, trained)
     return sum(evaluation.steps * len(evaluation.seeds) for evaluation in evaluations)
 
 
@@ -88,7 +94,7 @@ def _validator_effect(state: State, context: Context) -> ValidatorEffect | None:
     vetoed = sum(e["event"] == "promotion_review" and not e["approve"] for e in events)
     trained = {slot_of(outcome["candidate"]) for outcome in state["evaluated"].values()}
     untrained = {slot_of(id) for id in refused} - trained
-    steps = context.settings.train.whole_steps * context.settings.method.search_seeds
+    steps = branch_steps(context.settings) * context.settings.method.search_seeds
     return ValidatorEffect(refused=len(refused), vetoed=vetoed, steps_saved=len(untrained) * steps)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marlsmith.graph.briefs import code_of
 from marlsmith.graph.context import Context
-from marlsmith.graph.state import State, confirm_branch, control_branch
+from marlsmith.graph.naming import confirm_branch, confirm_control
+from marlsmith.graph.state import State
 from marlsmith.graph.trace import PromotionReviewed
 from marlsmith.schemas import PromotionBrief, Review, Verdict, printable
 
@@ -33,7 +34,7 @@ def vetoed(verdict: Verdict, review: PromotionReviewed) -> Verdict:
 
 
 def _brief(verdict: Verdict, id: str, state: State, context: Context) -> PromotionBrief:
-    directory, method = context.directory, context.settings.method
+    directory, method = context.directory, context.settings.method.at(state["stage"])
     candidate = directory.candidate(id)
     return PromotionBrief(
         task=context.parts.card,
@@ -43,5 +44,5 @@ def _brief(verdict: Verdict, id: str, state: State, context: Context) -> Promoti
         reward_mode=method.reward_mode,
         verdict=verdict,
         evaluation=directory.required_evaluation(confirm_branch(id)),
-        control=directory.required_evaluation(confirm_branch(control_branch(state["stage"]))),
+        control=directory.required_evaluation(confirm_control(state["stage"], state["round"], adapts=method.adapts)),
     )

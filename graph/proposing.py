@@ -15,9 +15,9 @@ from marlsmith.graph import bandit
 from marlsmith.graph.bandit import Play, Share
 from marlsmith.graph.briefs import proposal_brief
 from marlsmith.graph.context import Context
-from marlsmith.graph.naming import candidate_id, filled, slot_of
+from marlsmith.graph.naming import candidate_id, control_branch, filled, slot_of
 from marlsmith.graph.seeds import role_seed
-from marlsmith.graph.state import State, Words, control_branch
+from marlsmith.graph.state import State, Words
 from marlsmith.schemas import (
     AnswerError,
     BudgetError,

@@ -2,63 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
+from marlsmith.graph.adapting import branches
 from marlsmith.graph.context import Context
-from marlsmith.graph.state import (
-    NATIVE_ID,
-    BranchTask,
-    Phase,
-    State,
-    confirm_branch,
-    control_branch,
-)
+from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch
+from marlsmith.graph.state import NATIVE_ID, BranchTask, Phase, State
 
 
-def after_check(state: State) -> list[Send] | Literal["propose", "judge"]:
+def after_check(state: State, runtime: Runtime[Context]) -> list[Send] | Literal["propose", "judge"]:
     """Repairs first; then the branches that are due, among them the stage's control until it was trained.
 
-    Where nothing was accepted the control is trained all the same: the next round's critic needs it.
+    Where nothing was accepted the control is trained all the same: the next round's critic needs it, and a main run
+    goes on with it.
     """
     if state["rejected"]:
         return "propose"
     stage, evaluated = state["stage"], state["evaluated"]
+    if runtime.context.method(stage).adapts:
+        return _sent(branches.first_heats(state, runtime.context)) or "judge"
     due = {control_branch(stage): NATIVE_ID, **{id: id for id in state["accepted"]}}
-    sends = [_send(b, c, stage, "search") for b, c in due.items() if b not in evaluated]
-    return sends or "judge"
+    return _sent([_task(b, c, state, "search") for b, c in due.items() if b not in evaluated]) or "judge"
 
 
 def after_judge(
     state: State, runtime: Runtime[Context]
-) -> list[Send] | Literal["diagnose", "approve", "promote", "start_stage", "finish"]:
+) -> list[Send] | Literal["diagnose", "approve", "promote", "advance", "start_stage", "finish"]:
     """Refine goes through `diagnose`, where the critic sees the new evidence; without a critic it just opens
     the round. A verdict that is missing or incomplete counts as `keep`.
     """
+    if state["phase"] == "plain":
+        return "finish"
     verdict: dict[str, Any] = state["verdict"] or {}
     decision, candidate = verdict.get("decision"), verdict.get("candidate")
+    method = runtime.context.method(state["stage"])
     if decision == "refine":
         return "diagnose"
+    if decision == "race" and state["racing"]:
+        return _sent(branches.next_heats(state))
     if decision == "confirm" and candidate is not None:
-        stage = state["stage"]
-        return [
-            _send(confirm_branch(control_branch(stage)), NATIVE_ID, stage, "confirm"),
-            _send(confirm_branch(candidate), candidate, stage, "confirm"),
-        ]
+        if method.adapts:
+            return _sent(branches.confirmation(candidate, state, runtime.context))
+        control = confirm_control(state["stage"], state["round"], adapts=False)
+        due = {control: NATIVE_ID, confirm_branch(candidate): candidate}
+        return _sent([_task(branch, id, state, "confirm") for branch, id in due.items()])
     if decision == "accept":
-        return "approve" if runtime.context.settings.method.approve else "promote"
-    return after_stage(state, runtime)
+        return "approve" if method.approve else "promote"
+    return after_promotion(state, runtime)
 
 
-def after_approve(state: State, runtime: Runtime[Context]) -> Literal["promote", "start_stage", "finish"]:
-    return "promote" if state["approved"] else after_stage(state, runtime)
+def after_approve(state: State, runtime: Runtime[Context]) -> Literal["promote", "advance", "start_stage", "finish"]:
+    return "promote" if state["approved"] else after_promotion(state, runtime)
 
 
-def after_stage(state: State, runtime: Runtime[Context]) -> Literal["start_stage", "finish"]:
-    return "start_stage" if state["stage"] < runtime.context.settings.method.stages else "finish"
+def after_promotion(state: State, runtime: Runtime[Context]) -> Literal["advance", "start_stage", "finish"]:
+    """A main run moves on at the end of every stage, whether something was promoted or not."""
+    if runtime.context.method(state["stage"]).adapts:
+        return "advance"
+    return "start_stage" if state["stage"] < runtime.context.settings.method.all_stages else "finish"
 
 
-def _send(branch: str, candidate: str, stage: int, phase: Phase) -> Send:
-    return Send("branch", BranchTask(branch=branch, candidate=candidate, stage=stage, phase=phase))
+def after_advance(state: State, runtime: Runtime[Context]) -> list[Send] | Literal["start_stage", "finish"]:
+    """At the end the same training without a signal, for the last comparison; it is the main run itself where
+    nothing has ever been promoted.
+    """
+    if state["stage"] < runtime.context.settings.method.all_stages:
+        return "start_stage"
+    if state["promotion"] is None:
+        return "finish"
+    return _sent(branches.plain(state, runtime.context))
+
+
+def _sent(tasks: Sequence[BranchTask]) -> list[Send]:
+    return [Send("branch", task) for task in tasks]
+
+
+def _task(branch: str, candidate: str, state: State, phase: Phase) -> BranchTask:
+    return BranchTask(
+        branch=branch, candidate=candidate, stage=state["stage"], round=state["round"], phase=phase, heat=0
+    )

@@ -14,7 +14,7 @@ import platform
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -234,6 +234,10 @@ class RunDirectory:
             _write(directory / "evaluation.json", _json(evaluation))
         return evaluation
 
+    def once_evaluated(self, branch: str, make: Callable[[], Evaluation]) -> Evaluation:
+        """Made once, and read back after a kill."""
+        return self.evaluation(branch) or self.write_evaluation(branch, make())
+
     def evaluation(self, branch: str) -> Evaluation | None:
         return self._read(self._evaluation(branch), Evaluation)
 
@@ -250,6 +254,33 @@ class RunDirectory:
             _write(main / "signal.py", code)
             _write(main / "evaluation.json", _json(evaluation))
             _write(main / "candidate.json", _json(candidate))
+
+    def main_file(self, name: str) -> Path:
+        return self.path / "main" / f"{name}.json"
+
+    def lap(self, name: str, record: type[R]) -> R | None:
+        return self._read(self.main_file(name), record)
+
+    def write_lap(self, name: str, lap: R) -> R:
+        """Last of all that belongs to it: with this file the main run has moved on."""
+        with explained(self.path):
+            _write(self.main_file(name), _json(lap))
+        return lap
+
+    def keep_checkpoint(self, branch: str, name: str) -> str:
+        """Copies a branch's checkpoint into main/ under a name of the main run's; its path relative to the run."""
+        source, target = self.branch(branch) / CHECKPOINT, self.path / "main" / f"{name}.safetensors"
+        if not source.is_file():
+            raise UserError(f"{source} is missing, so the main run cannot go on: restore it, or start a new run")
+        with explained(self.path), _replacing(target) as temporary:
+            shutil.copyfile(source, temporary)
+        return target.relative_to(self.path).as_posix()
+
+    def forget_checkpoints(self, branches: Iterable[str]) -> None:
+        """Of branches that the main run did not become, or has become a copy of."""
+        for branch in branches:
+            with explained(self.path):
+                (self.path / "branches" / branch / CHECKPOINT).unlink(missing_ok=True)
 
     # ------------------------------------------------------------ events
 

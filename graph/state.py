@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypedDict
 
-Phase = Literal["search", "confirm"]
+Phase = Literal["search", "confirm", "plain"]
+"""`plain`: at the end of an adapted main run, the same training without any signal."""
+OutcomePhase = Literal["search", "confirm", "plain", "heat"]
+"""`heat`: one part of a branch, whose scores count again in the whole branch."""
 
 
 class Outcome(TypedDict):
@@ -12,7 +15,7 @@ class Outcome(TypedDict):
 
     candidate: str
     stage: int
-    phase: Phase
+    phase: OutcomePhase
     score: float | None
     error: str | None
 
@@ -22,7 +25,7 @@ class Promotion(TypedDict):
 
     candidate: str
     stage: int
-    gain: float
+    gain: float | None
 
 
 class Words(TypedDict):
@@ -32,13 +35,32 @@ class Words(TypedDict):
     money: float | None
 
 
+class Refusal(TypedDict):
+    """Why a candidate that was trained on a branch of the main run was not promoted."""
+
+    gain: float | None
+    lower_bound: float | None
+    reason: str
+
+
+class LapMark(TypedDict):
+    """The main run after a stage."""
+
+    stage: int
+    candidate: str
+    """The incumbent: whose signal it carries on with, or native."""
+
+
 class BranchTask(TypedDict):
     """The input of one parallel branch (a Send), not the whole state."""
 
     branch: str
     candidate: str
     stage: int
+    round: int
     phase: Phase
+    heat: int
+    """From 1; 0 where the branch has no heats."""
 
 
 def merge_outcomes(old: dict[str, Outcome], new: dict[str, Outcome]) -> dict[str, Outcome]:
@@ -58,6 +80,13 @@ class State(TypedDict, total=False):
     rejected: dict[str, list[str]]  # of the last check, waiting for their repair: id -> problems
     population: list[str]  # best first
     evaluated: Annotated[dict[str, Outcome], merge_outcomes]  # by branch
+    heat: int  # of the race under way, from 1
+    racing: list[str]  # candidates that are still in it, or trained on to audit it
+    dropped: dict[str, str]  # of this round's race: id -> why
+    audited: list[str]  # of the dropped, those that are trained all the same
+    refusals: dict[str, Refusal]  # of this stage
+    race_cost: dict[str, int]  # of all races so far: the fields of a RaceCost
+    laps: list[LapMark]  # of an adapted main run, one for each stage that is done; the first is its start
     finalists: dict[str, int]  # candidates that were sent into confirmation -> in which stage
     diagnosis: dict[str, Any] | None
     history: list[str]  # the last diagnoses and what came of them, one line each
@@ -80,6 +109,13 @@ def initial_state() -> State:
         rejected={},
         population=[],
         evaluated={},
+        heat=1,
+        racing=[],
+        dropped={},
+        audited=[],
+        refusals={},
+        race_cost={},
+        laps=[],
         finalists={},
         diagnosis=None,
         history=[],
@@ -91,12 +127,5 @@ def initial_state() -> State:
 
 
 NATIVE_ID = "native"
-
-
-def control_branch(stage: int) -> str:
-    return f"control-s{stage}"
-
-
-def confirm_branch(search_branch: str) -> str:
-    """`s1r2c3-confirm`, `control-s1-confirm`. A candidate is confirmed at most once in a run."""
-    return f"{search_branch}-confirm"
+CONTROL_ID = "control"
+"""Of an adapted main run: the incumbent, which is not always the native task."""

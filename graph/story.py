@@ -159,9 +159,15 @@ class Story:
 
     def _judged(self, event: Event) -> Iterable[RenderableType]:
         verdict = Verdict.model_validate(event["verdict"])
-        if event["phase"] == "search":
+        if event["phase"] == "search" and not self._adapts(event["stage"]):
             yield Padding(self._table(event), (0, 0, 0, 2))
-        words = {"refine": "goes on", "confirm": "confirms", "accept": "accepts", "keep": "keeps what there is"}
+        words = {
+            "race": "goes on with the race",
+            "refine": "goes on",
+            "confirm": "confirms",
+            "accept": "accepts",
+            "keep": "keeps what there is",
+        }
         yield _says("judge", f"{words[verdict.decision]}: {verdict.reason}")
 
     def _table(self, event: Event) -> Table:
@@ -197,9 +203,22 @@ class Story:
         yield _says("judge", f"{said}: {event['candidate']}, {verdict['reason']}", style="bold yellow")
 
     def _promoted(self, event: Event) -> Iterable[RenderableType]:
+        gain = "" if event["gain"] is None else f", gain {event['gain']:+.3f}"
         yield _says(
-            "judge", f"promoted {event['candidate']} into the main run, gain {event['gain']:+.3f}", style="bold"
+            "judge", f"promoted {event['candidate']} into the main run{gain}", style="bold"
         )
+
+    def _advanced(self, event: Event) -> Iterable[RenderableType]:
+        score = "no score" if event["score"] is None else f"{event['score']:.3f} {_interval(event['interval'])}"
+        bar = "" if event["score"] is None else f" {_bar(event['score'], 20)}"
+        carries = "" if event["candidate"] == "native" else f" under {event['candidate']}"
+        if event["alarm"] is not None:
+            back = f"rolled back to how it was after stage {event['rolled_back_to']}: {event['alarm']}"
+            yield _says("main run", back, style="bold yellow")
+        yield _says("main run", f"{event['steps']:,} steps{carries}, on fresh episodes {score}{bar}", style="bold")
+
+    def _adapts(self, stage: int) -> bool:
+        return self.settings is not None and self.settings.method.at(stage).adapts
 
     def _warning(self, event: Event) -> Iterable[RenderableType]:
         yield from self._round(event)

@@ -162,6 +162,7 @@ class Judged(Record):
     event: Literal["judged"] = "judged"
     stage: int
     round: int
+    heat: int = Field(1, description="of a race, after which it was judged")
     phase: Phase
     verdict: Verdict
     population: tuple[str, ...]
@@ -190,7 +191,23 @@ class Promoted(Record):
     event: Literal["promoted"] = "promoted"
     stage: int
     candidate: str
-    gain: float
+    gain: float | None = Field(description="None where a method without a gate took it as it is")
+
+
+class Advanced(Record):
+    """The main run after a stage, on fresh episodes; stage 0, or that of a search before it, is its start."""
+
+    event: Literal["advanced"] = "advanced"
+    stage: int
+    steps: int = Field(description="environment steps of each member")
+    branch: str = Field(description="that it became")
+    candidate: str = Field(description="the incumbent: whose signal it goes on with, or native")
+    score: float | None
+    scores: tuple[float, ...]
+    interval: tuple[float, float] | None
+    metrics: dict[str, float]
+    alarm: str | None
+    rolled_back_to: int | None
 
 
 class Warned(Record):
@@ -251,10 +268,40 @@ class Player(Record):
     currency: Literal["US dollars"] | None = Field(None, description="None: that of the price in the settings")
 
 
+class LapStanding(Record):
+    """The main run after a stage, on episodes by which no signal is selected."""
+
+    stage: int
+    steps: int = Field(description="environment steps of each member")
+    candidate: str
+    score: float | None
+    interval: tuple[float, float] | None
+    rolled_back_to: int | None
+
+
+class MainRunStory(Record):
+    """An adapted main run from its start to its end, and what the search beside it cost."""
+
+    laps: tuple[LapStanding, ...]
+    peak: float
+    final: float
+    area: float = Field(description="under the laps' scores over environment steps, divided by these: a mean score")
+    competence: float | None = Field(description="rank correlation of candidates' gains half-way and at a branch's end")
+    pairs: int = Field(description="candidates that it rests on")
+    dropped: int = Field(description="candidates that the race stopped early")
+    audited: int = Field(description="of these, trained to their end all the same")
+    missed: int = Field(description="of these, such as the gate would have let pass")
+    steps_saved: int = Field(description="environment steps that the race did not spend")
+    main_steps: int = Field(description="environment steps of the main run, all members")
+    search_steps: int = Field(description="environment steps beside it: branches, confirmations, the plain training")
+
+
 class Finished(Record):
     """The last event. `native`, `best` and `gain` are None where nothing was there to be measured.
 
-    `phase` says on which seeds they stand: `confirm` are fresh ones, `search` are those that chose the best.
+    `phase` says on which seeds they stand: `confirm` are fresh ones, `search` are those that chose the best. Of an
+    adapted main run both are its own members on fresh episodes: `best` the main run at its end, whose `candidate` is
+    the last incumbent, and `native` the same training without any signal.
 
     DESIGN section 8 counts `seconds` and `tokens` among its fields: the driver adds them, as to every event.
     """
@@ -268,6 +315,7 @@ class Finished(Record):
     promoted: bool
     reason: str
     environment_steps: int
+    main: MainRunStory | None = Field(None, description="None where all was trained from scratch")
     validator: ValidatorEffect | None = Field(None, description="None where nobody was to review")
     roles: tuple[Player, ...] = ()
     jail: JailStanding | None = Field(None, description="None where no process wrote down what it found")
@@ -283,9 +331,10 @@ _IDENTITY: dict[str, tuple[str, ...]] = {
     "role_tool": ("author", "place", "number"),
     "tool_call": ("branch",),
     "tool_result": ("branch",),
-    "judged": ("stage", "round", "phase"),
+    "judged": ("stage", "round", "phase", "heat"),
+    "advanced": ("stage",),
     "promotion_review": ("candidate",),
-    "approval": ("stage", "status"),
+    "approval": ("candidate", "status"),
     "promoted": ("stage",),
     "warning": ("stage", "round", "message"),
     "finished": (),

@@ -5,34 +5,21 @@ from __future__ import annotations
 import contextvars
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.tools import StructuredTool
-from pydantic import BaseModel, ConfigDict, Field
 
+from marlsmith.graph import evolving
+from marlsmith.graph.adapting.orders import order as adapting_order
 from marlsmith.graph.context import Context
-from marlsmith.graph.state import NATIVE_ID
+from marlsmith.graph.orders import TrainBranch
 from marlsmith.graph.trace import ToolCall, ToolProgress, ToolResult
 from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.executor import Progress
-from marlsmith.schemas import NATIVE, Evaluation, Record, Signal, plain
+from marlsmith.schemas import Evaluation, Record, plain
 
 TOOL = "train_branch"
 PROGRESS_INTERVAL = 0.25
-
-
-class TrainBranch(BaseModel):
-    """Train one candidate from scratch under the given seeds and measure the task's own score."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    branch: str = Field(description="trained once: a second call returns what the first one found")
-    candidate: str = Field(description="id of a candidate of this run, or 'native' for the task as it is")
-    task: str
-    seeds: list[int] = Field(min_length=1)
-    steps: int = Field(ge=1, description="environment steps of each seed")
-    algorithm: str
-    reward_mode: Literal["replace", "add"]
 
 
 def make_train_branch(context: Context, tell: Callable[[Record], None]) -> StructuredTool:
@@ -53,9 +40,10 @@ def make_train_branch(context: Context, tell: Callable[[Record], None]) -> Struc
 
 
 def _trained(context: Context, call: TrainBranch, tell: Callable[[Record], None]) -> Evaluation:
-    place, request = context.directory.branch(call.branch), _request(context, call)
-    evaluation = _in_vain(context, request) or context.parts.executor.train(
-        request, _signal(context, call.candidate), place, _throttled(call.candidate, tell)
+    place = context.directory.branch(call.branch)
+    order = evolving.order(call, context) if call.until is None else adapting_order(call, context)
+    evaluation = _in_vain(context, order.request) or context.parts.executor.train(
+        order.request, order.signal, place, _throttled(call.candidate, tell), order.checkpoint
     )
     return context.directory.write_evaluation(call.branch, evaluation)
 
@@ -68,23 +56,6 @@ def _in_vain(context: Context, request: BranchRequest) -> Evaluation | None:
         return None
     failed = {"candidate": request.candidate, "branch": request.branch, "seeds": request.seeds}
     return Evaluation(**failed, steps=request.train.steps, error=before.error)
-
-
-def _request(context: Context, call: TrainBranch) -> BranchRequest:
-    settings = context.settings
-    return BranchRequest(
-        branch=call.branch,
-        candidate=call.candidate,
-        task=call.task,
-        seeds=tuple(call.seeds),
-        reward_mode=call.reward_mode,
-        train=settings.train.model_copy(update={"steps": call.steps, "algorithm": call.algorithm}),
-        evaluation=settings.evaluation,
-    )
-
-
-def _signal(context: Context, candidate: str) -> Signal:
-    return NATIVE if candidate == NATIVE_ID else context.directory.candidate(candidate).signal
 
 
 def _throttled(candidate: str, tell: Callable[[Record], None]) -> Callable[[Progress], None]:

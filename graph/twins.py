@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from marlsmith.graph.context import Context
-from marlsmith.graph.methods import reward_rows
-from marlsmith.graph.state import NATIVE_ID, State
+from marlsmith.graph.methods import branch_rows
+from marlsmith.graph.state import State
 from marlsmith.marl.signals.normal import normal_form
 from marlsmith.schemas import Candidate, Failure, Fingerprint, Signal, SignalValues
 
@@ -18,10 +18,15 @@ TOLERANCE = 1e-6
 """Of the sums of a part, by the largest of them: what rounding in another order may change."""
 
 
-def accepted(state: State) -> list[str]:
-    """All that were accepted for training so far, in the order of their proposal."""
-    trained = {outcome["candidate"] for outcome in state["evaluated"].values()} - {NATIVE_ID}
-    return [id for id in state["proposed"] if id in trained or id in state["accepted"]]
+def accepted(state: State, context: Context) -> list[str]:
+    """All that were accepted for training so far, in the order of their proposal.
+
+    Of an adapted main run those of the stage: what was of no use at one time may be at another.
+    """
+    trained = {outcome["candidate"] for outcome in state["evaluated"].values()}
+    known = [id for id in state["proposed"] if id in trained or id in state["accepted"]]
+    adapts = context.method(state["stage"]).adapts
+    return [id for id in known if not adapts or context.directory.candidate(id).stage == state["stage"]]
 
 
 def forms(ids: Sequence[str], context: Context) -> dict[str, str]:
@@ -64,7 +69,7 @@ class Twins:
 def values(candidate: Candidate, context: Context) -> SignalValues | None:
     """As they are kept in the run directory, so that a resumed run decides alike."""
     settings = context.settings
-    rows = reward_rows(settings.train, settings.method.search_seeds)
+    rows = branch_rows(settings)
 
     def probe() -> SignalValues:
         found = context.parts.executor.probe(candidate.signal, settings.task, rows=rows)

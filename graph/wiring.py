@@ -11,6 +11,7 @@ from langgraph.graph.state import CompiledStateGraph
 
 from marlsmith.graph.context import Context
 from marlsmith.graph.nodes import (
+    advance,
     approve,
     branch,
     check,
@@ -21,7 +22,7 @@ from marlsmith.graph.nodes import (
     propose,
     start_stage,
 )
-from marlsmith.graph.routes import after_approve, after_check, after_judge, after_stage
+from marlsmith.graph.routes import after_advance, after_approve, after_check, after_judge, after_promotion
 from marlsmith.graph.state import BranchTask, State
 
 Machine = CompiledStateGraph[State, Context, State, State]
@@ -34,7 +35,7 @@ def build() -> Machine:
 
 def build_with(saver: BaseCheckpointSaver[str] | None) -> Machine:
     graph = StateGraph(State, context_schema=Context)
-    for node in (start_stage, diagnose, propose, check, judge, approve, promote, finish):
+    for node in (start_stage, diagnose, propose, check, judge, approve, promote, advance, finish):
         graph.add_node(node.__name__, node)
     graph.add_node("branch", branch, input_schema=BranchTask)  # a Send's, not the state
     graph.add_edge(START, "start_stage")
@@ -43,11 +44,11 @@ def build_with(saver: BaseCheckpointSaver[str] | None) -> Machine:
     graph.add_edge("propose", "check")
     graph.add_conditional_edges("check", after_check, ["propose", "branch", "judge"])
     graph.add_edge("branch", "judge")
-    graph.add_conditional_edges(
-        "judge", after_judge, ["diagnose", "branch", "approve", "promote", "start_stage", "finish"]
-    )
-    graph.add_conditional_edges("approve", after_approve, ["promote", "start_stage", "finish"])
-    graph.add_conditional_edges("promote", after_stage, ["start_stage", "finish"])
+    ends = ["advance", "start_stage", "finish"]
+    graph.add_conditional_edges("judge", after_judge, ["diagnose", "branch", "approve", "promote", *ends])
+    graph.add_conditional_edges("approve", after_approve, ["promote", *ends])
+    graph.add_conditional_edges("promote", after_promotion, ends)
+    graph.add_conditional_edges("advance", after_advance, ["branch", "start_stage", "finish"])
     graph.add_edge("finish", END)
     return graph.compile(checkpointer=saver)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from marlsmith.graph import judgement
-from marlsmith.graph.methods import RunSettings, reward_rows
+from marlsmith.graph.methods import RunSettings, branch_rows
 from marlsmith.marl.executor import Cancelled, Executor
 from marlsmith.schemas import Failure, Signal, SignalValues, TermValues, ToolUse, UserError, Values, printable
 
@@ -20,7 +20,7 @@ class ExecutorWorkbench:
 
     def __init__(self, executor: Executor, settings: RunSettings) -> None:
         self._executor, self._settings = executor, settings
-        self._rows = reward_rows(settings.train, settings.method.search_seeds)
+        self._rows = branch_rows(settings)
         self._hear: Callable[[ToolUse], None] | None = None
 
     def check(self, signal: Signal) -> list[str]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from marlsmith.schemas import Record
+from marlsmith.schemas import Record, Signal, canonical
+
+FADED = 0.75
+"""Of what is left of the training when a fade begins: after this share of it nothing is left of the shaping, so
+that the rest is trained on the true task. A fade from .8 on has ended at .95."""
 
 
 class TrainConfig(Record):
@@ -24,13 +29,27 @@ class TrainConfig(Record):
     adam_epsilon: float = Field(1e-5, gt=0)
     max_gradient_norm: float = Field(10.0, gt=0)
     gamma: float = Field(0.9, ge=0, lt=1)
+    fade: float | None = Field(
+        None, ge=0, lt=1, description="share of the training after which an added shaped reward falls to zero"
+    )
     device: str = Field("cpu", description="where everything lies: cpu, cuda or cuda:NUMBER")
 
     @property
     def whole_steps(self) -> int:
         """Environment steps of each member until the training ends: whole rollouts."""
+        return self.whole(self.steps)
+
+    def whole(self, steps: int) -> int:
+        """So many environment steps of each member, and what is missing to whole rollouts."""
         rollout = self.rollout * self.environments
-        return -(-self.steps // rollout) * rollout
+        return -(-steps // rollout) * rollout
+
+    def shaping_left(self, progress: float) -> float:
+        """What an added shaped reward counts, 1..0, when a share `progress` of the training is done."""
+        if self.fade is None:
+            return 1.0
+        span = FADED * (1 - self.fade)
+        return min(max((self.fade + span - progress) / span, 0.0), 1.0)
 
     # MAPPO and IPPO
     gae_lambda: float = Field(0.95, ge=0, le=1)
@@ -66,8 +85,20 @@ class EvaluationConfig(Record):
     seed: int = Field(20_250_321, ge=0, description="of the episodes; commands take one that is no public number")
 
 
+class Start(Record):
+    """Where a branch takes up a training: what its checkpoint is, and what changes."""
+
+    signal: Signal = Field(description="under which the checkpoint was trained")
+    steps: int = Field(
+        ge=0,
+        description="environment steps of each member on the main run's clock, which may be ahead of those trained",
+    )
+    fork: int | None = Field(None, ge=0, description="go on with other random numbers, by this seed")
+    value_warm_up: int = Field(2, ge=0, description="rollouts after a change of signal that only teach the values")
+
+
 class BranchRequest(Record):
-    """One branch: a candidate trained from scratch under some seeds, then evaluated."""
+    """One branch: a candidate trained under some seeds, from scratch or from a checkpoint, then evaluated."""
 
     branch: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]{0,80}$", description="names its directory and is its idempotency key"
@@ -78,11 +109,42 @@ class BranchRequest(Record):
     reward_mode: Literal["replace", "add"] = "replace"
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    start: Start | None = Field(None, description="None: from scratch")
+    until: int | None = Field(
+        None,
+        ge=0,
+        description="environment steps of the main run's clock at which the branch ends; None: train.steps",
+    )
 
     @property
-    def about(self) -> dict[str, object]:
-        """What a checkpoint of this branch says of itself."""
-        return self.model_dump(mode="json", include={"task", "candidate", "seeds", "train"})
+    def begins(self) -> int:
+        """On the main run's clock."""
+        return 0 if self.start is None else self.start.steps
+
+    @property
+    def ends(self) -> int:
+        """On the main run's clock, after whole rollouts."""
+        until = self.train.steps if self.until is None else self.until
+        return self.begins + self.train.whole(until - self.begins)
+
+    @property
+    def steps(self) -> int:
+        """Environment steps that this branch trains each seed for."""
+        return self.ends - self.begins
+
+    def about(self, signal: Signal) -> dict[str, object]:
+        """What a checkpoint of this branch, trained under this signal, says of itself."""
+        said = self.model_dump(mode="json", include={"task", "seeds", "train"})
+        return {**said, "signal": hashlib.sha256(canonical(signal).encode()).hexdigest()}
+
+    @model_validator(mode="after")
+    def _forward(self) -> BranchRequest:
+        until = self.train.steps if self.until is None else self.until
+        if not self.begins <= until <= self.train.whole_steps:
+            raise ValueError(
+                f"a branch from {self.begins} to {until} steps must go forward, and end by {self.train.whole_steps}"
+            )
+        return self
 
     @field_validator("seeds")
     @classmethod

@@ -16,7 +16,7 @@ MOST_ROWS = 4096
 
 
 class Progress(Record):
-    """Where a branch is, a few times a second."""
+    """Where a branch is, a few times a second: steps count from where it began."""
 
     branch: str
     steps: int
@@ -50,11 +50,21 @@ class Executor(Protocol):
         signal: Signal,
         directory: Path,
         progress: Callable[[Progress], None] | None = None,
+        checkpoint: Path | None = None,
     ) -> Evaluation:
         """Train and evaluate; writes `checkpoint.safetensors` into `directory`, which exists.
 
-        A fault of the candidate comes back as an Evaluation with an error.
-        Raises UserError for a fault of the machine (no space, no permission), Cancelled after `close`.
+        `checkpoint` is the file that `request.start` speaks of. The Evaluation counts the steps of this branch; its
+        curve is on the main run's clock. A fault of the candidate comes back as an Evaluation with an error.
+        Raises UserError for a fault of the machine (no space, no permission, a checkpoint that is damaged or of
+        another training), Cancelled after `close`.
+        """
+        ...
+
+    def evaluate(self, request: BranchRequest, signal: Signal, checkpoint: Path) -> Evaluation:
+        """Play the request's evaluation episodes with the policy of a checkpoint that was trained under `signal`.
+
+        Nothing is trained: no steps, no curve, no terms. Faults are as in `train`.
         """
         ...
 

@@ -25,7 +25,7 @@ from marlsmith.marl.external.task import ExternalTask
 from marlsmith.marl.observing import Observer
 from marlsmith.marl.policy_link import PolicyFault, RemotePolicy, Shapes, answer, observations
 from marlsmith.marl.seeding import generator
-from marlsmith.marl.signals.program import build_program
+from marlsmith.marl.signals.program import Program, build_program
 from marlsmith.marl.tasks import Task, make_task
 from marlsmith.marl.trainer import Trainer
 from marlsmith.marl.workers.failures import diagnose
@@ -101,15 +101,40 @@ def train(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], by
     with on_device(request.train.device):
         task = _task(request.task, arguments, report)
         signal = Signal.model_validate(arguments["signal"])
-        program = None if signal.is_native else build_program(signal, task.card)
-        trainer = Trainer(task, program, request.train, request.seeds, request.reward_mode)
+        trainer = _begun(request, signal, task, arguments.get("tensors"))
         curve = _train(trainer, task, report)
         trainer.require_health()
         value = {
             "terms": {name: plain(term) for name, term in trainer.term_statistics().items()},
             "curve": [plain(point) for point in curve],
         }
-        return value, pack(trainer.tensors(), request.about)
+        return value, pack(trainer.tensors(), request.about(signal))
+
+
+def _begun(request: BranchRequest, signal: Signal, task: Task, checkpoint: bytes | None) -> Trainer:
+    """A training from scratch; or the one that was saved, taken up where it stood and under the branch's signal.
+
+    Where the signal is the one that it was saved under, nothing is changed: the branch is the same training, bit
+    for bit. Environments that cannot be saved begin new episodes.
+    """
+    start = request.start
+    first = signal if start is None else start.signal
+    trainer = Trainer(task, _program(first, task.card), request.train, request.seeds, request.reward_mode)
+    if start is not None and checkpoint is not None:
+        trainer.load(unpack(checkpoint)[0])
+    trainer.begin_branch(request.begins, request.ends)
+    if start is None:
+        return trainer
+    if start.fork is not None:
+        trainer.fork(start.fork)
+    if signal != start.signal:
+        columns = trainer.observation.shape[-1]
+        trainer.switch(_program(signal, task.card), None, start.value_warm_up, kept=columns)
+    return trainer
+
+
+def _program(signal: Signal, card: TaskCard) -> Program | None:
+    return None if signal.is_native else build_program(signal, card)
 
 
 def simulate(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
@@ -189,18 +214,19 @@ def _task(reference: str, arguments: dict[str, Any], report: Report, *, playable
 def _train(trainer: Trainer, task: Task, report: Report) -> list[CurvePoint]:
     """Train to the end, reporting a few times a second; the learning curve by greedy play on fixed episodes."""
     curve: list[CurvePoint] = []
-    due = trainer.config.steps / CURVE_POINTS
+    total = trainer.until - trainer.began
+    due = total / CURVE_POINTS
     spoke = 0.0
     while not trainer.finished:
         trainer.advance()
-        if trainer.steps >= due * (len(curve) + 1):
+        if trainer.steps - trainer.began >= due * (len(curve) + 1):
             curve.append(_curve_point(trainer, task))
         if time.perf_counter() - spoke >= REPORT_SECONDS:
             spoke = time.perf_counter()
             report(
                 {
-                    "steps": trainer.steps,
-                    "total": trainer.config.steps,
+                    "steps": trainer.steps - trainer.began,
+                    "total": total,
                     "score": curve[-1].score if curve else None,
                 }
             )

@@ -20,7 +20,7 @@ from marlsmith.marl.executor import MOST_ROWS, ROWS, Progress
 from marlsmith.marl.external.launch import Report
 from marlsmith.marl.jail.selftest import examine
 from marlsmith.marl.running import Order, Runner
-from marlsmith.marl.scoring import score, told
+from marlsmith.marl.scoring import Score, score, told
 from marlsmith.marl.signals.forms import MOST_TERMS, TERM_NAME
 from marlsmith.marl.signals.static import by_environment, checked_tree
 from marlsmith.marl.statistics import bootstrap_interval, iqm
@@ -52,6 +52,8 @@ SLOW_REWARD = "the reward is computed for one environment at a time, which is sl
 LEAST_SCORING_SECONDS = 10.0
 """That are left for it where the training has used up the branch's time."""
 PROBE_LIMITS = Limits(wall_seconds=20.0, stall_seconds=20.0, memory_bytes=GIB, cpu_seconds=20.0)
+MALFORMED = (ValidationError, KeyError, ValueError, UserError)
+"""What comes of a worker's answer that cannot be read."""
 TermName = Annotated[str, Field(pattern=f"^(team_)*{TERM_NAME}$")]
 
 
@@ -173,61 +175,72 @@ class LocalExecutor:
         signal: Signal,
         directory: Path,
         progress: Callable[[Progress], None] | None = None,
+        checkpoint: Path | None = None,
     ) -> Evaluation:
         task = make_task(request.task)
         algorithm = find_algorithm(request.train.algorithm)
         self.jail(request.train.device)
-        failed = {
-            "candidate": request.candidate,
-            "branch": request.branch,
-            "seeds": request.seeds,
-            "steps": request.train.steps,
-        }
+        saved = None if request.start is None else _saved(checkpoint, request, request.start.signal)
         started = time.monotonic()
         try:
-            limits = replace(self.train_limits, accelerator=request.train.device != "cpu")
+            limits = self._limits(request)
             order = Order(
                 "train",
                 told(request, signal),
                 limits,
                 _listener(request.branch, progress),
+                tensors=saved,
                 most_environments=len(request.seeds) * (request.train.environments + CURVE_EPISODES),
             )
             trained, training = self.runner.run(task, order)
             reply = _TrainReply.model_validate(trained.value)
             if trained.tensors is None:
                 raise ValueError("no checkpoint came with it")
-            policy = _policy(trained.tensors, request, algorithm.policy)
+            policy = _policy(trained.tensors, request.about(signal), algorithm.policy)
             left = max(LEAST_SCORING_SECONDS, limits.wall_seconds - trained.seconds)
-            found, playing = score(self.runner, request, signal, task, policy, replace(limits, wall_seconds=left))
-            if set(found.metrics) != {metric.name for metric in task.card.metrics}:
-                raise ValueError(f"metrics {sorted(found.metrics)} are not the task's")
-        except JobFailure as failure:
-            error = Failure(stage=failure.stage, message=str(failure), line=failure.line)
-            return Evaluation(**failed, error=error)
-        except (ValidationError, KeyError, ValueError, UserError) as error:
-            return Evaluation(
-                **failed, error=Failure(stage="crash", message=f"the worker's result is malformed: {error}")
-            )
+            found, playing = self._score(request, signal, task, policy, replace(limits, wall_seconds=left))
+        except (JobFailure, *MALFORMED) as error:
+            return _failed(request, request.steps, error)
         _write(directory / "checkpoint.safetensors", trained.tensors)
-        scores = found.metrics[task.card.score]
-        return Evaluation(
-            candidate=request.candidate,
-            branch=request.branch,
-            seeds=request.seeds,
-            steps=request.train.whole_steps,
-            score=iqm(scores),
-            scores=tuple(scores),
-            interval=bootstrap_interval(scores),
-            metrics={name: iqm(values) for name, values in found.metrics.items()},
-            behaviour=found.behaviour,
-            terms=reply.terms,
-            curve=tuple(reply.curve),
-            warnings=(*((SLOW_REWARD,) if by_environment(signal) else ()), *_warnings(training), *_warnings(playing)),
-            seconds=time.monotonic() - started,
-            steps_per_second=request.train.whole_steps * len(request.seeds) / trained.seconds,
-            checkpoint="checkpoint.safetensors",
+        return _evaluation(request, task, found).model_copy(
+            update={
+                "steps": request.steps,
+                "terms": reply.terms,
+                "curve": tuple(reply.curve),
+                "warnings": (
+                    *((SLOW_REWARD,) if by_environment(signal) else ()),
+                    *_warnings(training),
+                    *_warnings(playing),
+                ),
+                "seconds": time.monotonic() - started,
+                "steps_per_second": request.steps * len(request.seeds) / trained.seconds,
+                "checkpoint": "checkpoint.safetensors",
+            }
         )
+
+    def evaluate(self, request: BranchRequest, signal: Signal, checkpoint: Path) -> Evaluation:
+        task = make_task(request.task)
+        algorithm = find_algorithm(request.train.algorithm)
+        self.jail(request.train.device)
+        policy = _policy(_saved(checkpoint, request, signal), request.about(signal), algorithm.policy)
+        started = time.monotonic()
+        try:
+            found, playing = self._score(request, signal, task, policy, self._limits(request))
+        except (JobFailure, *MALFORMED) as error:
+            return _failed(request, 0, error)
+        told_of = {"warnings": _warnings(playing), "seconds": time.monotonic() - started}
+        return _evaluation(request, task, found).model_copy(update=told_of)
+
+    def _limits(self, request: BranchRequest) -> Limits:
+        return replace(self.train_limits, accelerator=request.train.device != "cpu")
+
+    def _score(
+        self, request: BranchRequest, signal: Signal, task: Task, policy: bytes, limits: Limits
+    ) -> tuple[Score, Report]:
+        found, playing = score(self.runner, request, signal, task, policy, limits)
+        if set(found.metrics) != {metric.name for metric in task.card.metrics}:
+            raise ValueError(f"metrics {sorted(found.metrics)} are not the task's")
+        return found, playing
 
     def close(self) -> None:
         self.pool.close()
@@ -246,12 +259,60 @@ def _remedy(failure: JobFailure) -> str:
     return ""
 
 
-def _policy(checkpoint: bytes, request: BranchRequest, prefix: str) -> bytes:
-    """The networks that act, alone. Raises UserError or ValueError where this is no checkpoint of the branch."""
+def _evaluation(request: BranchRequest, task: Task, found: Score) -> Evaluation:
+    """Of a policy by itself: what the simulator says."""
+    scores = found.metrics[task.card.score]
+    return Evaluation(
+        candidate=request.candidate,
+        branch=request.branch,
+        seeds=request.seeds,
+        steps=0,
+        score=iqm(scores),
+        scores=tuple(scores),
+        interval=bootstrap_interval(scores),
+        metrics={name: iqm(values) for name, values in found.metrics.items()},
+        behaviour=found.behaviour,
+    )
+
+
+def _failed(request: BranchRequest, steps: int, error: Exception) -> Evaluation:
+    if isinstance(error, JobFailure):
+        failure = Failure(stage=error.stage, message=str(error), line=error.line)
+    else:
+        failure = Failure(stage="crash", message=f"the worker's result is malformed: {error}")
+    return Evaluation(
+        candidate=request.candidate, branch=request.branch, seeds=request.seeds, steps=steps, error=failure
+    )
+
+
+def _policy(checkpoint: bytes, about: dict[str, object], prefix: str) -> bytes:
+    """The networks that act, alone. Raises UserError or ValueError where this is no checkpoint of that training."""
     tensors, belongs = unpack(checkpoint)
-    if belongs != request.about:
+    if belongs != about:
         raise ValueError("its checkpoint is of another training")
     return pack(((name, tensor) for name, tensor in tensors.items() if name.startswith(prefix)), belongs)
+
+
+def _saved(checkpoint: Path | None, request: BranchRequest, signal: Signal) -> bytes:
+    """The bytes of a checkpoint of this training under this signal. Raises UserError where they are none.
+
+    It is looked at here, where no candidate code runs, so that no candidate can be blamed for it, or blame it.
+    """
+    if checkpoint is None:
+        raise ValueError(f"the branch {request.branch} has a start and was given no checkpoint")
+    try:
+        data = checkpoint.read_bytes()
+        _, belongs = unpack(data)
+    except OSError as error:
+        raise UserError(f"Cannot read {checkpoint}: {error.strerror}; restore it, or start a new run.") from None
+    except UserError:
+        raise UserError(
+            f"{checkpoint} is damaged, or no checkpoint of marlsmith: restore it, or start a new run."
+        ) from None
+    if belongs != (wanted := request.about(signal)):
+        other = ", ".join(sorted(name for name in wanted if belongs.get(name) != wanted[name]))
+        raise UserError(f"{checkpoint} is of another training (other {other}): restore it, or start a new run.")
+    return data
 
 
 def _listener(branch: str, progress: Callable[[Progress], None] | None) -> Callable[[dict[str, Any]], None] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,16 +69,20 @@ class PairedGain:
     p_value: float
 
 
+def _require_pairs(candidate_scores: Sequence[float], control_scores: Sequence[float]) -> None:
+    if len(candidate_scores) != len(control_scores):
+        raise ValueError(f"{len(candidate_scores)} scores cannot be paired with {len(control_scores)}")
+    if len(candidate_scores) < 2:
+        raise ValueError("a paired comparison needs at least two seeds")
+
+
 def paired_gain(candidate_scores: Sequence[float], control_scores: Sequence[float], level: float) -> PairedGain:
     """Student's t over the paired differences d_s = candidate_s - control_s of scores [seeds], [seeds].
 
     `interval` is two-sided at 95%; `lower_bound` is the one-sided bound of the mean at `level`:
     mean(d) - t(1 - level, n - 1) * std(d) / sqrt(n). `p_value` is for mean(d) <= 0, one-sided.
     """
-    if len(candidate_scores) != len(control_scores):
-        raise ValueError(f"{len(candidate_scores)} scores cannot be paired with {len(control_scores)}")
-    if len(candidate_scores) < 2:
-        raise ValueError("a paired comparison needs at least two seeds")
+    _require_pairs(candidate_scores, control_scores)
     differences = np.asarray(candidate_scores, dtype=np.float64) - np.asarray(control_scores, dtype=np.float64)
     mean = float(differences.mean())
     if np.ptp(differences) == 0:
@@ -92,3 +97,92 @@ def paired_gain(candidate_scores: Sequence[float], control_scores: Sequence[floa
     reach = error * float(stats.t.ppf(0.975, freedom))
     bound = mean - error * float(stats.t.ppf(1 - level, freedom))
     return PairedGain(mean, (mean - reach, mean + reach), bound, float(test.pvalue))
+
+
+# ---------------------------------------------------------------- proof without a distribution
+
+MOST_FLIPS = 20_000
+"""Up to 14 pairs every way to turn signs is counted, beyond that so many are drawn."""
+
+
+def sign_flip_p(candidate_scores: Sequence[float], control_scores: Sequence[float], margin: float = 0.0) -> float:
+    """One-sided exact p-value for paired scores [seeds], [seeds]: the gain is no more than the margin.
+
+    Where candidate and control differ by chance alone, d_s = candidate_s - control_s - margin is as likely as -d_s,
+    so p is the share of the 2^n ways to turn signs whose mean is at least the observed one (Fisher 1935, section
+    21). It assumes no distribution. Differences of zero count for neither side: with k others it is at least 2^-k.
+    """
+    _require_pairs(candidate_scores, control_scores)
+    pair = np.asarray([candidate_scores, control_scores], dtype=np.float64)
+    largest = max(float(np.abs(pair).max()), abs(margin)) or 1.0
+
+    def total(turned: np.ndarray, axis: int = -1) -> np.ndarray:
+        # Sums that differ by rounding alone are equal; a power of ten keeps decimal scores away from halves.
+        return np.asarray(np.round(turned.sum(axis) / 10.0 ** math.ceil(math.log10(largest)), 9))
+
+    found = stats.permutation_test(
+        (pair[0] - pair[1] - margin,),
+        total,
+        vectorized=True,
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=MOST_FLIPS,
+        batch=2000,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
+
+
+def fewest_pairs(level: float) -> int:
+    """How many paired seeds it takes before `sign_flip_p` can be as low as the level: 5 for .05, 6 for .05 / 3."""
+    return math.ceil(math.log2(1 / level))
+
+
+def proportion_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Two-sided interval of a proportion that holds at least as often as it says (Clopper & Pearson 1934)."""
+    found = stats.binomtest(successes, trials).proportion_ci(confidence, method="exact")
+    return float(found.low), float(found.high)
+
+
+def rank_correlation(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Spearman's correlation of pairs [n, 2] and its one-sided permutation p; None where either side is constant.
+
+    Needs two pairs or more. All orders are counted up to 7 pairs, beyond that some thousands are drawn.
+    """
+    first, second = np.asarray(pairs, dtype=np.float64).reshape(-1, 2).T
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    ranks, others = stats.rankdata(first), stats.rankdata(second)
+    rho = float(np.corrcoef(ranks, others)[0, 1])
+
+    def agreement(order: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.asarray((order * others).sum(axis))
+
+    found = stats.permutation_test(
+        (ranks,),
+        agreement,
+        permutation_type="pairings",
+        alternative="greater",
+        n_resamples=math.factorial(7),
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    )
+    return rho, float(found.pvalue)
+
+
+# ---------------------------------------------------------------- learning curves
+
+
+def area_under(points: Sequence[tuple[float, float]]) -> float:
+    """Mean height of a curve through points (steps, score) [points], by trapezoids: the score of a typical moment.
+
+    The steps must increase. One point is its own height.
+    """
+    steps, scores = np.asarray(points, dtype=np.float64).reshape(-1, 2).T
+    if len(steps) == 0:
+        raise ValueError("the area under no point")
+    if np.any(np.diff(steps) <= 0):
+        raise ValueError(f"the steps of a curve must increase, and they are {steps.tolist()}")
+    if len(steps) == 1:
+        return float(scores[0])
+    return float(np.trapezoid(scores, steps) / (steps[-1] - steps[0]))

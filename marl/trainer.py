@@ -25,6 +25,9 @@ STREAMS = ("learning", "resets", "actions")
 BEFORE, AFTER, NATIVE_REWARD, CLOCK = "before.", "after.", "native", "clock"
 """Names in a rollout's origin: the task's fields before and after each step, and what belongs to the step."""
 
+FADE_STEPS = 20
+"""In so many steps rewards in a replay follow a fade."""
+
 LARGEST_REWARD = 1e6
 """In training; a thousand times what the check before it lets pass."""
 
@@ -65,6 +68,9 @@ class Trainer:
         self.seeds = tuple(seeds)
         self.reward_mode: RewardMode = reward_mode
         self.steps = 0
+        """On the clock of the whole training, which annealing and exploration follow."""
+        self.began, self.until = 0, config.steps
+        """Of the branch under way, on the same clock."""
         self.streams = {name: [generator(seed, name) for seed in seeds] for name in STREAMS}
         self.environments = task.open(self.streams["resets"], config.environments)
         self.observer = Observer(program)
@@ -78,18 +84,29 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        return self.steps >= self.config.steps
+        return self.steps >= self.until
 
     @property
     def progress(self) -> float:
-        """Share of the training that is done, 0..1."""
+        """Share of the whole training that is done, 0..1."""
         return min(self.steps / self.config.steps, 1.0)
+
+    def begin_branch(self, steps: int, until: int) -> None:
+        """From here on it is a branch, from `steps` to `until` on the clock of the whole training.
+
+        The clock may be ahead of what was trained: who goes back to an earlier checkpoint has not won time by it.
+        """
+        self.steps, self.began, self.until = steps, steps, until
+        self.terms = {}
 
     def advance(self) -> None:
         """Collect one rollout and learn from it."""
         rollout = self._collect()
         self.algorithm.update(rollout, self.progress)
+        faded = math.ceil(self._shaping_left * FADE_STEPS)
         self.steps += self._rollout_size()
+        if math.ceil(self._shaping_left * FADE_STEPS) != faded:
+            self.algorithm.relabel(self._paid_anew)
 
     def close(self) -> None:
         self.environments.close()
@@ -147,18 +164,19 @@ class Trainer:
                 CLOCK: log.stacked("clock"),
             },
         )
-        reward = self._learned_reward(rollout, count_terms=True)
-        ends = max(float(rollout.done.sum()), reward.shape[:3].numel() / self.task.card.horizon)
-        self.shaped_return = float(reward.mean(-1).sum()) / ends
-        return replace(rollout, reward=reward)
+        shaped = self._shaping(rollout, count_terms=True)
+        ends = max(float(rollout.done.sum()), taken.shape[:3].numel() / self.task.card.horizon)
+        # Without the fade: what a signal pays must compare with what it paid before.
+        self.shaped_return = float(self._paid(rollout, shaped, 1.0).mean(-1).sum()) / ends
+        return replace(rollout, reward=self._paid(rollout, shaped, self._shaping_left))
 
     # ------------------------------------------------------------ shaping
 
-    def _learned_reward(self, rollout: Rollout, *, count_terms: bool) -> Tensor:
-        """What the algorithm learns from, [T, P, E, N]: native, shaped, or both added."""
+    def _shaping(self, rollout: Rollout, *, count_terms: bool) -> Tensor | None:
+        """What the signal pays, [T, P, E, N]; None where it leaves the reward as it is."""
         native = rollout.origin[NATIVE_REWARD]
         if self.program is None or not self.program.shapes_reward:
-            return native
+            return None
         steps = Transitions(
             before={k.removeprefix(BEFORE): v for k, v in rollout.origin.items() if k.startswith(BEFORE)},
             after={k.removeprefix(AFTER): v for k, v in rollout.origin.items() if k.startswith(AFTER)},
@@ -183,11 +201,27 @@ class Trainer:
                 "dynamic",
             )
         again.require_same(shaped, lambda: self._view(steps))
-        if count_terms and self.steps + self._rollout_size() > 0.9 * self.config.steps:
+        if count_terms and self.steps + self._rollout_size() > self.until - 0.1 * (self.until - self.began):
             for name, value in terms.items():
                 self.terms.setdefault(name, TermSums()).add(value)
-        shaped = shaped.view(native.shape)
-        return native + shaped if self.reward_mode == "add" else shaped
+        return shaped.view(native.shape)
+
+    def _paid(self, rollout: Rollout, shaping: Tensor | None, left: float) -> Tensor:
+        """The reward, [T, P, E, N]: native, shaped, or native with what is `left` of the shaping added."""
+        native = rollout.origin[NATIVE_REWARD]
+        if shaping is None:
+            return native
+        return native + left * shaping if self.reward_mode == "add" else shaping
+
+    def _paid_anew(self, rollout: Rollout) -> Rollout:
+        """Remembered steps with the reward of now: other than then where the signal is, or its fade has gone on."""
+        shaping = self._shaping(rollout, count_terms=False)
+        return replace(rollout, reward=self._paid(rollout, shaping, self._shaping_left))
+
+    @property
+    def _shaping_left(self) -> float:
+        """1 to 0, at the present progress."""
+        return self.config.shaping_left(self.progress) if self.reward_mode == "add" else 1.0
 
     def _view(self, steps: Transitions) -> StateView:
         return transition_view(steps, self.task.card.horizon, self.progress, self.config.gamma)
@@ -201,47 +235,63 @@ class Trainer:
         reward_mode: RewardMode | None = None,
         value_warm_up: int = 0,
         *,
-        same_features: bool = False,
+        kept: int | None = None,
     ) -> None:
         """Train on under another signal (DESIGN section 5).
 
-        New observation columns enter with zero weights: where the old signal had none, the policy is the same
-        before and after. The columns of an old signal are dropped, unless the caller knows that the new one has the
-        `same_features`: then they keep their weights, and the history stays. The scale of the returns is estimated
-        anew, for `value_warm_up` rollouts only the value network learns, and remembered transitions get the
-        observations and rewards that the new signal gives them.
+        The first `kept` columns of what agents see, the task's own and those of the old signal that the new one
+        begins with, keep their weights; by default the task's own. Columns behind them enter with zero weights, so
+        that the policy is the same before and after where all of the old ones are kept. What agents remember stays.
+        The scale of the returns is estimated anew, for `value_warm_up` rollouts only the value network learns, and
+        remembered transitions get the observations and rewards that the new signal gives them.
+
+        Raises SignalError where the columns to keep are others under the new signal.
         """
-        self.program = program
+        kept = self.raw_size if kept is None else kept
+        observer, before, raw = Observer(program), self.observation, self.environments.observation
+        if program is not None and program.wants_history and self.observer.history is not None:
+            observer.history = self.observer.history
+            observation = observer.enhanced(raw)
+        else:
+            observation = observer.restart(raw)
+        if not _begins_alike(observation, before, kept):
+            raise SignalError(
+                f"the signal's features do not begin with the {kept - self.raw_size} columns that the policy reads",
+                "dynamic",
+            )
+        self.program, self.observer, self.observation = program, observer, observation
         self.reward_mode = reward_mode or self.reward_mode
-        history = self.observer.history
-        self.observer = Observer(program)
-        self.observation = self.observer.restart(self.environments.observation)
-        size = self.observation.shape[-1]
-        if same_features:
-            self.observer.history = history
-            self.observation = self.observer.enhanced(self.environments.observation)
-        elif size != self.algorithm.spaces.observation or size != self.raw_size:
-            self.algorithm = self.algorithm.resized(size, self.raw_size)
-        self.algorithm.relabel(self._relabelled)
+        size = observation.shape[-1]
+        if not size == kept == before.shape[-1]:
+            self.algorithm = self.algorithm.resized(size, kept)
+        self.algorithm.relabel(lambda rollout: self._relabelled(rollout, kept))
         self.algorithm.forget_values(value_warm_up)
         self.terms = {}
 
-    def _relabelled(self, rollout: Rollout) -> Rollout:
-        """The rollout as the present signal would have shown and paid it. History is walked in time."""
+    def _relabelled(self, rollout: Rollout, kept: int) -> Rollout:
+        """The rollout as the present signal would have shown and paid it. History is walked in time.
+
+        The `kept` columns stand as they were seen: of the oldest steps' episodes the beginning may be forgotten.
+        """
         observer = Observer(self.program)
         raw, raw_after = rollout.observation[..., : self.raw_size], rollout.after[..., : self.raw_size]
         if self.program is None or not self.program.wants_history:
             steps = raw.shape[0]
             shown, led = (observer.observe(x.flatten(0, 1)).unflatten(0, (steps, -1)) for x in (raw, raw_after))
-            rollout = replace(rollout, observation=shown, after=led)
-            return replace(rollout, reward=self._learned_reward(rollout, count_terms=False))
-        begins = rollout.origin[CLOCK] == 1
-        seen, led_to = [], []
-        for t in range(raw.shape[0]):
-            seen.append(observer.restart(raw[t], begins[t] if t else None))
-            led_to.append(observer.observe(raw_after[t]))
-        rollout = replace(rollout, observation=torch.stack(seen), after=torch.stack(led_to))
-        return replace(rollout, reward=self._learned_reward(rollout, count_terms=False))
+        else:
+            begins = rollout.origin[CLOCK] == 1
+            seen, led_to = [], []
+            for t in range(raw.shape[0]):
+                seen.append(observer.restart(raw[t], begins[t] if t else None))
+                led_to.append(observer.observe(raw_after[t]))
+            shown, led = torch.stack(seen), torch.stack(led_to)
+        return self._paid_anew(
+            replace(
+                rollout,
+                observation=torch.cat((rollout.observation[..., :kept], shown[..., kept:]), -1),
+                after=torch.cat((rollout.after[..., :kept], led[..., kept:]), -1),
+            )
+        )
 
     def fork(self, seed: int) -> None:
         """Go on with other random numbers: the same fork seed gives the same future, another one another."""
@@ -321,6 +371,13 @@ class Trainer:
             self.memory = None if self.memory is None else self.memory * ~begun[..., None, None]
         else:
             self.observation = self.observer.enhanced(self.environments.observation)
+
+
+def _begins_alike(one: Tensor, other: Tensor, columns: int) -> bool:
+    """Whether the first columns of two observations are both there, and the same but for rounding."""
+    if columns > min(one.shape[-1], other.shape[-1]):
+        return False
+    return torch.allclose(one[..., :columns], other[..., :columns], rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 class StepLog:

@@ -55,7 +55,7 @@ class Review(Record):
 class Verdict(Record):
     """The judge's decision and its statistics."""
 
-    decision: Literal["refine", "confirm", "accept", "keep"]
+    decision: Literal["race", "refine", "confirm", "accept", "keep"]
     candidate: str | None = None
     reason: str
     gain: float | None = Field(None, description="mean paired score difference, candidate minus control")
@@ -96,6 +96,25 @@ class Elite(Record):
     evaluation: Evaluation
 
 
+class Refused(Elite):
+    """A candidate that was trained on a branch of the main run and not promoted, and why."""
+
+    gain: float | None = Field(None, description="mean paired score difference to the control")
+    lower_bound: float | None = Field(None, description="of the gain, which had to exceed the margin")
+    reason: str = Field(description="the gate's, the race's or the validator's")
+
+
+class MainRun(Record):
+    """The training that keeps its results, as a role is told of it where its signal is adapted under way."""
+
+    stages: int = Field(description="of the whole run")
+    steps: int = Field(description="environment steps of each member so far")
+    until: int = Field(description="environment steps of each member at its end")
+    branch_steps: int = Field(description="environment steps of each member in a branch, as in a stage")
+    fade: float | None = Field(None, description="share of its steps after which the shaped reward falls to 0")
+    evaluation: Evaluation | None = Field(None, description="after the latest stage, on episodes that decide nothing")
+
+
 class Rejection(Record):
     """A candidate that a check or a review refused, and why."""
 
@@ -114,6 +133,7 @@ class Tried(Record):
     gain: float | None = Field(None, description="the score minus that of its stage's control")
     leads: bool = Field(False, description="whether no earlier candidate had a greater gain")
     refused: str | None = Field(None, description="why it was not trained, or has no score")
+    came: str | None = Field(None, description="of a branch of the main run: promoted, or why not")
 
 
 class ProposalBrief(Record):
@@ -136,6 +156,9 @@ class ProposalBrief(Record):
     diagnosis: Diagnosis | None = None
     tried: tuple[str, ...] = Field((), description="signals of this run as canonical JSON")
     past: tuple[Tried, ...] = Field((), description="the latest candidates of this run, in their order")
+    main: MainRun | None = Field(None, description="None: candidates are trained from scratch")
+    incumbent: Elite | None = Field(None, description="the signal that the main run carries; None: it is native")
+    refused: tuple[Refused, ...] = Field((), description="of this stage, the best first")
     seed: int
 
 
@@ -148,6 +171,8 @@ class DiagnosisBrief(Record):
     evidence: dict[str, float]
     elites: tuple[Elite, ...] = ()
     history: tuple[str, ...] = Field((), description="earlier diagnoses and what came of them")
+    main: MainRun | None = Field(None, description="None: candidates are trained from scratch")
+    incumbent: Elite | None = Field(None, description="the signal that the main run carries; None: it is native")
 
 
 class ReviewBrief(Record):

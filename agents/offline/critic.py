@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from marlsmith.schemas import Citation, Diagnosis, DiagnosisBrief, FailureKind, Finding, TaskCard
@@ -9,7 +12,7 @@ from marlsmith.schemas import Citation, Diagnosis, DiagnosisBrief, FailureKind, 
 
 @dataclass(frozen=True)
 class Rule:
-    """Beyond `threshold`, the evidence under `key` (of the best candidate) speaks for this failure."""
+    """Beyond `threshold`, the evidence under `key` (of the main run or best candidate) speaks for this failure."""
 
     failure: FailureKind
     key: str
@@ -22,6 +25,13 @@ class Rule:
     """Whether the threshold is in multiples of the distance at which a target counts as reached."""
 
 
+NEAR = 3.5
+"""Multiples of the reach within which agents have found their way to targets."""
+AT_HAND = 2.0
+"""Multiples of the reach at which hardly anything is left to go: random agents are not so near."""
+REWARDED, UNPAID = "behaviour.rewarded_steps", 0.01
+"""Where fewer steps than this share are rewarded, the native reward hardly speaks."""
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "overlap",
@@ -33,7 +43,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "exploration",
         "behaviour.distance_nearest_end",
-        3.5,
+        NEAR,
         "agents end {value:.2f} away from the nearest target",
         "strengthen the pull towards targets and pay progress",
         in_reaches=True,
@@ -41,15 +51,15 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "exploration",
         "behaviour.distance_own_end",
-        3.5,
+        NEAR,
         "agents end {value:.2f} away from their own target",
         "strengthen the pull towards each agent's own target and pay progress",
         in_reaches=True,
     ),
     Rule(
         "exploration",
-        "behaviour.rewarded_steps",
-        0.01,
+        REWARDED,
+        UNPAID,
         "the native reward says something in {value:.1%} of the steps",
         "do not rely on the native reward: pay for the way to what it rewards",
         below=True,
@@ -102,45 +112,89 @@ RULES: tuple[Rule, ...] = (
 MOST_FINDINGS = 3
 MOST_SEVERE = 5.0
 """Of a number that is too small, however small it is."""
+SILENT = 0.001
+"""Share of the reward below which a term says nothing."""
+CHARGES = ("collision", "crowding", "slow_near_target")
+"""Terms that are silent where all is well."""
+
+ROUND = re.compile(r"stage \d+ round \d+: found (?P<found>[^;]*); (?P<came>[^;]*)")
+"""How the history tells of a round."""
+
+MAIN = "main"
+"""The subject where one training is adapted: its own state, and not that of a candidate."""
 
 
 class OfflineCritic:
     name = "offline critic"
 
     def diagnose(self, brief: DiagnosisBrief) -> Diagnosis:
-        subject = brief.elites[0].candidate.id if brief.elites else "native"
         evidence = brief.evidence
+        subject = _subject(brief)
         if f"{subject}.score" not in evidence:
             return Diagnosis(summary="Nothing has been trained yet, so there is nothing to diagnose.")
-        found = sorted(_findings(subject, brief), key=lambda pair: -pair[0])[:MOST_FINDINGS]
+        refused = _refused(brief.history) if subject == MAIN else Counter()
+        found = sorted(_findings(subject, brief), key=lambda each: (refused[each[2].failure], -each[0]))[:MOST_FINDINGS]
         score = evidence[f"{subject}.score"]
+        named = "the main run" if subject == MAIN else subject
         if not found:
             best = Citation(key=f"{subject}.score", value=score)
             finding = Finding(failure="none", evidence=(best,), advice="vary the weights and look for a simpler design")
-            return Diagnosis(summary=f"{subject} scores {score:.2f} and shows no clear weakness.", findings=(finding,))
+            return Diagnosis(summary=f"{named} scores {score:.2f} and shows no clear weakness.", findings=(finding,))
         words = "; ".join(said for _, said, _ in found)
-        return Diagnosis(summary=f"{subject} scores {score:.2f}, but {words}.", findings=tuple(f for _, _, f in found))
+        return Diagnosis(summary=f"{named} scores {score:.2f}, but {words}.", findings=tuple(f for _, _, f in found))
+
+
+def _subject(brief: DiagnosisBrief) -> str:
+    if f"{MAIN}.score" in brief.evidence:
+        return MAIN
+    return brief.elites[0].candidate.id if brief.elites else "native"
 
 
 def _findings(subject: str, brief: DiagnosisBrief) -> list[tuple[float, str, Finding]]:
     """(severity, words, finding): severity is by how many times the number is beyond its threshold."""
-    found, evidence, card = [], brief.evidence, brief.task
+    evidence, card = brief.evidence, brief.task
+    unpaid = _near_and_unpaid(subject, brief)
+    found = []
     for rule in RULES:
         key = f"{subject}.{rule.key}"
         value = evidence.get(key)
-        if value is None or (rule.failure == "overlap" and not _each_may_have_its_own(card)):
+        if value is None or _beside_the_point(rule, subject, brief) or (unpaid and rule.key == REWARDED):
             continue
         threshold = rule.threshold * (card.reach or 1.0) if rule.in_reaches else rule.threshold
         beyond = threshold / max(value, threshold / MOST_SEVERE) if rule.below else value / threshold
         if beyond > 1:
             finding = Finding(failure=rule.failure, evidence=(Citation(key=key, value=value),), advice=rule.advice)
             found.append((beyond, rule.words.format(value=value), finding))
-    return [*found, *_hacking(subject, evidence), *_drowned(subject, evidence)]
+    return [*unpaid, *found, *_hacking(subject, evidence), *_drowned(subject, evidence), *_silent(subject, evidence)]
+
+
+def _beside_the_point(rule: Rule, subject: str, brief: DiagnosisBrief) -> bool:
+    if rule.failure == "overlap":
+        return not _each_may_have_its_own(brief.task)
+    # Whoever gets to its own target was told where it is, in words or otherwise.
+    there = brief.evidence.get(f"{subject}.behaviour.distance_own_end")
+    return rule.failure == "communication" and there is not None and there < (brief.task.reach or 0.0)
 
 
 def _each_may_have_its_own(card: TaskCard) -> bool:
     """Whether two agents at one target are too many: not where targets need several, nor where goals may agree."""
     return card.goal is None and card.has_rule("optimal")
+
+
+def _near_and_unpaid(subject: str, brief: DiagnosisBrief) -> list[tuple[float, str, Finding]]:
+    """Agents find their way and the task is not done: it is the last bit that fails, not the search for it."""
+    evidence, paid = brief.evidence, f"{subject}.{REWARDED}"
+    ends = (f"{subject}.behaviour.distance_own_end", f"{subject}.behaviour.distance_nearest_end")
+    end = next((key for key in ends if key in evidence), None)
+    if end is None or evidence.get(paid, 1.0) >= UNPAID or evidence[end] > AT_HAND * (brief.task.reach or 1.0):
+        return []
+    cited = tuple(Citation(key=key, value=evidence[key]) for key in (end, paid))
+    words = (
+        f"agents end only {evidence[end]:.2f} away from a target, and the native reward says something in "
+        f"{evidence[paid]:.1%} of the steps"
+    )
+    advice = "pay for the last stretch: for being within reach, and for what the whole team has done"
+    return [(MOST_SEVERE, words, Finding(failure="precision", evidence=cited, advice=advice))]
 
 
 def _hacking(subject: str, evidence: dict[str, float]) -> list[tuple[float, str, Finding]]:
@@ -151,7 +205,7 @@ def _hacking(subject: str, evidence: dict[str, float]) -> list[tuple[float, str,
     cited = tuple(Citation(key=key, value=evidence[key]) for key in (shaped, score))
     advice = "drop or weaken the term that pays without serving the task"
     words = f"the shaped return rose while the score fell by {-evidence[score]:.2f}"
-    return [(5.0, words, Finding(failure="reward_hacking", evidence=cited, advice=advice))]
+    return [(MOST_SEVERE, words, Finding(failure="reward_hacking", evidence=cited, advice=advice))]
 
 
 def _drowned(subject: str, evidence: dict[str, float]) -> list[tuple[float, str, Finding]]:
@@ -167,3 +221,31 @@ def _drowned(subject: str, evidence: dict[str, float]) -> list[tuple[float, str,
         failure="credit_assignment", evidence=(Citation(key=key, value=share),), advice="balance the weights"
     )
     return [(share / 0.85, f"the term {name} makes up {share:.0%} of the reward", finding)]
+
+
+def _silent(subject: str, evidence: dict[str, float]) -> list[tuple[float, str, Finding]]:
+    """A term that pays in no step teaches nothing: what it pays for is out of reach."""
+    prefix = f"{subject}.term."
+    for key, share in evidence.items():
+        name = key.removeprefix(prefix).removesuffix(".share")
+        if key == f"{prefix}{name}.share" and share < SILENT and not name.startswith(CHARGES):
+            finding = Finding(
+                failure="exploration",
+                evidence=(Citation(key=key, value=share),),
+                advice="pay for the way to what it rewards, or reward less than that",
+            )
+            return [(1.0, f"the term {name} makes up {share:.1%} of the reward", finding)]
+    return []
+
+
+def _refused(history: Sequence[str]) -> Counter[str]:
+    """How often each failure was named since the last promotion, and no remedy for it held: others come first then."""
+    counts: Counter[str] = Counter()
+    for line in history:
+        if (said := ROUND.match(line)) is None:
+            continue
+        if said["came"].startswith("promoted"):
+            counts.clear()
+        else:
+            counts.update(said["found"].split(", "))
+    return counts

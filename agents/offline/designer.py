@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from marlsmith.agents.offline import draft as edits
 from marlsmith.agents.offline.draft import Draft, Edit, fresh, rules_for
 from marlsmith.schemas import (
     Assignment,
     Code,
-    Diagnosis,
     Elite,
     FailureKind,
     ObservationConfig,
     Proposal,
     ProposalBrief,
     RewardConfig,
+    Signal,
     TaskCard,
     canonical,
 )
@@ -48,9 +49,9 @@ class OfflineGenerator:
         seen = {*brief.tried, *(canonical(elite.candidate.signal) for elite in brief.elites)}
         wanted = len(brief.rejected) if brief.rejected else brief.count
         rules = rng.sample(possible := rules_for(_draft(brief)), len(possible))
-        proposals = []
+        proposals: list[Proposal] = []
         for number in range(wanted):
-            proposal = self._unseen(brief, rules[number % len(rules)], number, seen, rng)
+            proposal = self._unseen(brief, rules[number % len(rules)], number, seen, proposals, rng)
             if proposal is None:
                 break
             seen.add(canonical(proposal.signal))
@@ -58,13 +59,25 @@ class OfflineGenerator:
         return proposals
 
     def _unseen(
-        self, brief: ProposalBrief, rule: Assignment, number: int, seen: set[str], rng: random.Random
+        self,
+        brief: ProposalBrief,
+        rule: Assignment,
+        number: int,
+        seen: set[str],
+        before: Sequence[Proposal],
+        rng: random.Random,
     ) -> Proposal | None:
+        outlines = [_outline(earlier.signal) for earlier in before] if brief.main is not None else []
+        second_best = None
         for _ in range(ATTEMPTS):
             proposal = self._one(brief, rule, number, rng)
-            if not proposal.signal.is_native and canonical(proposal.signal) not in seen:
+            if proposal.signal.is_native or canonical(proposal.signal) in seen:
+                continue
+            # From one checkpoint other weights alone lead to much the same place: a branch each would be a waste.
+            if _outline(proposal.signal) not in outlines:
                 return proposal
-        return None
+            second_best = second_best or proposal
+        return second_best
 
     def _one(self, brief: ProposalBrief, rule: Assignment, number: int, rng: random.Random) -> Proposal:
         if brief.rejected:
@@ -116,7 +129,7 @@ def _mutation(brief: ProposalBrief, parent: Elite, number: int, rng: random.Rand
     draft = _draft(brief).load(parent.candidate.signal)
     said = [f"leaves out the {part}, which is code" for part in _code_parts(parent)]
     touched: set[str] = set()
-    for edit in _chosen_edits(brief.diagnosis, number, rng):
+    for edit in _chosen_edits(brief, number, rng):
         edited = draft.copy()
         words = edit(edited, rng)
         changes = draft.touched(edited)
@@ -128,15 +141,27 @@ def _mutation(brief: ProposalBrief, parent: Elite, number: int, rng: random.Rand
     return Proposal(signal=draft.signal(), kind="mutate", parents=(parent.candidate.id,), rationale=why)
 
 
-def _chosen_edits(diagnosis: Diagnosis | None, number: int, rng: random.Random) -> list[Edit]:
+def _chosen_edits(brief: ProposalBrief, number: int, rng: random.Random) -> list[Edit]:
     """A remedy for one of the findings (each proposal of a round takes another), and sometimes a general edit."""
-    findings = diagnosis.findings if diagnosis else ()
+    findings = brief.diagnosis.findings if brief.diagnosis else ()
+    # What the policy of a main run has learned to read stays: to drop it would change nothing.
+    general = [edit for edit in edits.GENERAL_EDITS if brief.main is None or edit is not edits.drop_feature]
     chosen: list[Edit] = []
     if findings:
-        chosen.append(rng.choice(REMEDIES[findings[number % len(findings)].failure]))
+        remedies = REMEDIES[findings[number % len(findings)].failure]
+        chosen.append(rng.choice(general if remedies is edits.GENERAL_EDITS else remedies))
     if not chosen or rng.random() < 0.5:
-        chosen.append(rng.choice(edits.GENERAL_EDITS))
+        chosen.append(rng.choice(general))
     return list(dict.fromkeys(chosen))
+
+
+def _outline(signal: Signal) -> str:
+    """The signal but for its weights."""
+    reward = signal.reward
+    if isinstance(reward, RewardConfig):
+        terms = tuple(term.model_copy(update={"weight": 1.0}) for term in reward.terms)
+        signal = signal.model_copy(update={"reward": RewardConfig(terms=terms)})
+    return canonical(signal)
 
 
 def _crossover(brief: ProposalBrief, elites: list[Elite], rng: random.Random) -> Proposal | None:

@@ -18,10 +18,12 @@ from marlsmith.schemas import (
     Evaluation,
     Failure,
     Finding,
+    MainRun,
     Metric,
     ObservationPart,
     PromotionBrief,
     ProposalBrief,
+    Refused,
     Rejection,
     ReviewBrief,
     Signal,
@@ -139,6 +141,30 @@ def full_brief(**changes: Any) -> ProposalBrief:
         "diagnosis": DIAGNOSIS,
     }
     return proposal_brief(**{**known, **changes})
+
+
+MAIN_RUN = MainRun(
+    stages=6, steps=40_000, until=120_000, branch_steps=20_000, fade=0.8, evaluation=evaluation("s1r1c1", 0.5625)
+)
+UNPROMOTED = Refused(
+    candidate=candidate("s3r1c2", Signal(reward=Code(source=REWARD)), stage=3, kind="tune", parents=("s1r1c1",)),
+    code=BOTH,
+    evaluation=evaluation("s3r1c2", 0.46875),
+    gain=-0.09375,
+    lower_bound=-0.15625,
+    reason="its lower bound does not exceed the margin",
+)
+
+
+def adapting_brief(**changes: Any) -> ProposalBrief:
+    """In the second round of a stage of a main run that carries a signal, and whose first round came to nothing."""
+    known = {"stage": 3, "reward_mode": "add", "main": MAIN_RUN, "incumbent": ELITE, "refused": (UNPROMOTED,)}
+    return full_brief(**{**known, **changes})
+
+
+def adapting_diagnosis_brief(**changes: Any) -> DiagnosisBrief:
+    known = {"stage": 3, "main": MAIN_RUN, "incumbent": ELITE, "evidence": {"main.score": 0.5625}}
+    return diagnosis_brief().model_copy(update={**known, **changes})
 
 
 def diagnosis_brief() -> DiagnosisBrief:

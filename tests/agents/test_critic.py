@@ -170,3 +170,20 @@ def test_the_offline_critic_is_grounded(records: ModuleType) -> None:
         brief = records.diagnosis_brief().model_copy(update={"evidence": evidence})
         said = OfflineCritic().diagnose(brief)
         assert grounded(said, evidence) == (said, [])
+
+
+def test_a_critic_of_a_main_run_is_told_of_it_and_held_to_its_evidence(client: Any, records: ModuleType) -> None:
+    """What the branches of the stage did can be cited like everything else, and only with its numbers."""
+    evidence = {"main.score": 0.5625, "main.score.s2": 0.5, "s3r1c2.gain": -0.09375, "main.term.near.share": 0.84375}
+    known = {"evidence": evidence, "history": ("stage 3 round 1: found overlap; nothing promoted",)}
+    good = diagnosis(("s3r1c2.gain", -0.09375), ("main.term.near.share", 0.84375), failure="precision")
+    bad = diagnosis(("main.score.s9", 0.5), failure="exploration")
+    both = good.model_copy(update={"findings": (*good.findings, *bad.findings)})
+    chat, endpoint = client(both.model_dump_json())
+    said = ModelCritic(chat).diagnose(records.adapting_diagnosis_brief(**known))
+    assert said.findings == good.findings
+    assert said.dropped == ("exploration: there is no evidence under the key 'main.score.s9'",)
+    system, user = (message["content"] for message in endpoint.requests[0]["messages"][:2])
+    assert "## The main run" in system
+    for told in ("s3r1c2.gain = -0.09375", known["history"][0], records.REWARD.strip()):
+        assert told in user

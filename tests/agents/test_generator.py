@@ -281,3 +281,13 @@ class Wire:
         finally:
             with self._lock:
                 self._now -= 1
+
+
+def test_a_generator_of_a_main_run_is_told_of_it_alike_in_all_slots(client: Any, records: ModuleType) -> None:
+    chat, endpoint = client(lambda request: json.dumps(reach(slot_of(request))))
+    made = ModelGenerator(chat).propose(records.adapting_brief())
+    assert weights(made) == [1, 2, 3]
+    systems = {request["messages"][0]["content"] for request in endpoint.requests}
+    assert len(systems) == 1
+    assert "## The main run" in systems.pop()
+    assert all("of this stage: not promoted" in request["messages"][1]["content"] for request in endpoint.requests)

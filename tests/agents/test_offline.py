@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from marlsmith.agents.offline import OfflineCritic, OfflineGenerator, OfflineValidator
+from marlsmith.agents.offline import OfflineGenerator, OfflineValidator
 from marlsmith.marl.checking.dynamic import check_signal
 from marlsmith.marl.checking.samples import sample
 from marlsmith.marl.tasks import make_task
@@ -17,11 +17,11 @@ from marlsmith.schemas import (
     Citation,
     Code,
     Diagnosis,
-    DiagnosisBrief,
     Elite,
     Evaluation,
     FailureKind,
     Finding,
+    MainRun,
     ObservationConfig,
     Proposal,
     ProposalBrief,
@@ -423,64 +423,40 @@ def test_without_targets_it_designs_what_agents_observe() -> None:
         OfflineGenerator().propose(brief(task=seen, evolve="reward"))
 
 
-# ---------------------------------------------------------------- critic
-
-
-def diagnosed(
-    evidence: dict[str, float], elites: tuple[Elite, ...] = (elite(PARENT),), task: TaskCard = CARD
-) -> Diagnosis:
-    return OfflineCritic().diagnose(DiagnosisBrief(task=task, stage=1, round=2, evidence=evidence, elites=elites))
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "failure"),
-    [
-        ("behaviour.overlap", 0.6, "overlap"),
-        ("behaviour.distance_nearest_end", 0.8, "exploration"),
-        ("behaviour.distance_own_end", 0.8, "exploration"),
-        ("behaviour.rewarded_steps", 0.0, "exploration"),
-        ("behaviour.message_information", 0.1, "communication"),
-        ("behaviour.near_miss", 0.3, "precision"),
-        ("behaviour.left_after_reaching", 0.3, "precision"),
-        ("behaviour.crowded", 0.4, "collision"),
-        ("spread", 0.5, "instability"),
-        ("term.approach.share", 0.95, "credit_assignment"),
-    ],
-)
-def test_each_rule_speaks_and_cites_its_number(key: str, value: float, failure: str) -> None:
-    evidence = {"s1r1c1.score": 0.4, f"s1r1c1.{key}": value, "s1r1c1.term.reach.share": 0.05}
-    diagnosis = diagnosed(evidence)
-    assert diagnosis.findings[0].failure == failure
-    assert diagnosis.findings[0].evidence == (Citation(key=f"s1r1c1.{key}", value=value),)
-    assert "0.40" in diagnosis.summary
-
-
-def test_findings_fit_the_task() -> None:
-    """Two at one target are no fault where targets need several, and how far is far depends on the reach."""
-    together = {"s1r1c1.score": 0.4, "s1r1c1.behaviour.overlap": 0.9, "s1r1c1.behaviour.distance_nearest_end": 3.0}
-    assert diagnosed(together, task=FORAGING).findings[0].failure == "none"
-    assert {finding.failure for finding in diagnosed(together).findings} == {"overlap", "exploration"}
-    often = {"s1r1c1.score": 0.4, "s1r1c1.behaviour.rewarded_steps": 0.2, "s1r1c1.behaviour.message_information": 0.8}
-    assert diagnosed(often).findings[0].failure == "none"
-
-
-def test_rising_reward_and_falling_score_is_reward_hacking() -> None:
-    evidence = {"s1r1c1.score": 0.4, "s1r1c1.trend.shaped_return": 3.0, "s1r1c1.trend.score": -0.2}
-    assert diagnosed(evidence).findings[0].failure == "reward_hacking"
-    assert diagnosed({**evidence, "s1r1c1.trend.score": 0.2}).findings[0].failure == "none"
-
-
-def test_every_citation_stands_in_the_evidence() -> None:
-    evidence = {f"s1r1c1.{key}": 0.9 for key in ("score", "spread", "behaviour.overlap", "behaviour.crowded", "gain")}
-    for finding in diagnosed(evidence).findings:
-        for cited in finding.evidence:
-            assert evidence[cited.key] == cited.value
-
-
-def test_without_evidence_nothing_is_claimed() -> None:
-    assert diagnosed({}, ()).findings == ()
-
-
 def test_offline_designs_are_plain_json() -> None:
     for proposal in OfflineGenerator().propose(brief()):
         assert Signal.model_validate(json.loads(canonical(proposal.signal))) == proposal.signal
+
+
+# ---------------------------------------------------------------- one training that is adapted
+
+MAIN = MainRun(stages=6, steps=20_000, until=120_000, branch_steps=20_000)
+
+
+def adapted(seed: int, failure: FailureKind = "precision") -> tuple[Elite, list[Proposal]]:
+    """An incumbent with many features, and what is proposed in its place."""
+    signal = OfflineGenerator().propose(brief(seed=seed))[0].signal
+    incumbent = elite(signal)
+    diagnosis = Diagnosis(summary="s", findings=(Finding(failure=failure, advice="a"),))
+    changes = {"elites": (incumbent,), "main": MAIN, "diagnosis": diagnosis, "reward_mode": "add", "stage": 2}
+    return incumbent, OfflineGenerator().propose(brief(seed=seed, **changes))
+
+
+@pytest.mark.parametrize("failure", ["precision", "none"])
+def test_what_the_policy_reads_is_not_dropped(failure: FailureKind) -> None:
+    """It would come back as the column that it was, and a branch would be spent on nothing."""
+    for seed in range(40):
+        incumbent, proposals = adapted(seed, failure)
+        for proposal in proposals:
+            assert set(incumbent.candidate.signal.observation.features) <= set(proposal.signal.observation.features)
+
+
+def test_branches_of_a_main_run_differ_in_more_than_weights() -> None:
+    for seed in range(40):
+        outlines = [
+            tuple(term.model_dump_json(exclude={"weight"}) for term in proposal.signal.reward.terms)
+            + proposal.signal.observation.features
+            for proposal in adapted(seed)[1]
+        ]
+        assert len(outlines) == 3
+        assert len(set(outlines)) == 3

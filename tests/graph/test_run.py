@@ -70,7 +70,7 @@ def test_the_finished_event_keeps_its_contract(tmp_path):
     finished = run(tmp_path / "run", equipment)[-1]
     assert set(finished) == {
         "event", "run", "native", "best", "gain", "phase", "promoted", "reason",
-        "seconds", "environment_steps", "tokens", "money", "jail", "validator", "roles",
+        "seconds", "environment_steps", "tokens", "money", "jail", "validator", "roles", "main",
     }  # fmt: skip
     assert set(finished["native"]) == {"score", "scores", "interval", "metrics"}
     assert set(finished["best"]) == {"candidate", "score", "scores", "interval", "metrics"}
@@ -135,7 +135,7 @@ def test_the_critic_and_the_generator_learn_from_the_round_before(tmp_path):
     scores = [elite.evaluation.score for elite in third.elites]
     assert scores == sorted(scores, reverse=True)
     assert equipment.critic.briefs[0].evidence["native.score"] == pytest.approx(second.control.score, abs=1e-4)
-    assert "found precision; best was" in equipment.critic.briefs[1].history[0]
+    assert "found precision; nothing promoted; " in equipment.critic.briefs[1].history[-1]
     assert len({brief.seed for brief in equipment.generator.briefs}) == 3
 
 

@@ -228,7 +228,7 @@ def test_a_store_that_is_no_database_is_named(tmp_path):
 def test_presets_are_the_papers_and_every_field_can_be_overridden():
     lero = PRESETS["lero"]
     assert (lero.stages, lero.rounds, lero.candidates, lero.population) == (1, 4, 3, 2)
-    table = {name: (method.rounds, method.evolve) for name, method in PRESETS.items()}
+    table = {name: (method.rounds, method.evolve) for name, method in PRESETS.items() if not method.adapts}
     assert table == {
         "lr": (1, "reward"), "lo": (1, "observation"), "lro": (1, "both"),
         "ler": (4, "reward"), "leo": (4, "observation"), "lero": (4, "both"),
@@ -249,6 +249,36 @@ def test_presets_are_the_papers_and_every_field_can_be_overridden():
         method_from("lero", {"search_seeds": 0})
     with pytest.raises(UserError, match="unknown method 'leo-also': choose one of lero, lr"):
         method_from("leo-also")
+
+
+def test_the_presets_of_a_main_run_are_the_design_and_its_arms():
+    also = PRESETS["llm-also"]
+    assert (also.stages, also.rounds, also.candidates, also.population) == (6, 2, 3, 1)
+    assert (also.branch_steps, also.reward_mode, also.search_seeds) == (20_000, "add", 8)
+    arms = {name: method for name, method in PRESETS.items() if name.startswith("also-")}
+    assert {name: (arm.gate, arm.diagnose, min(arm.proposing_stages, 6)) for name, arm in arms.items()} == {
+        "also-metrics": (True, False, 6),
+        "also-always": (False, False, 6),
+        "also-one-shot": (False, False, 1),
+        "also-sparse": (False, False, 0),
+    }
+    assert all((arm.stages, arm.branch_steps) == (6, 20_000) for arm in arms.values())
+
+
+def test_a_prelude_searches_for_what_the_main_run_allows():
+    method = method_from("lero+also", {"scope": "team", "evolve": "reward", "stages": 3, "candidates": 5})
+    assert method.prelude is not None
+    assert (method.at(1), method.at(2), method.all_stages) == (method.prelude, method, 4)
+    assert (method.prelude.scope, method.prelude.evolve, method.prelude.reward_mode) == ("team", "reward", "add")
+    assert (method.prelude.rounds, method.prelude.candidates, method.candidates) == (4, 3, 5)
+
+
+def test_heats_share_out_the_members_as_evenly_as_can_be():
+    also = method_from("llm-also")
+    assert also.groups(range(8)) == [(0, 1, 2, 3), (4, 5, 6, 7)]
+    assert also.groups(range(5)) == [(0, 1), (2, 3, 4)]
+    assert also.groups([7]) == [(7,)]
+    assert method_from("lero").groups(range(4)) == [(0, 1, 2, 3)]
 
 
 def test_seeds_never_meet():

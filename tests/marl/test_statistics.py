@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from marlsmith.marl.statistics import bootstrap_interval, iqm, paired_gain, stratified_interval
+from marlsmith.marl.statistics import (
+    area_under,
+    bootstrap_interval,
+    fewest_pairs,
+    iqm,
+    paired_gain,
+    proportion_interval,
+    rank_correlation,
+    sign_flip_p,
+    stratified_interval,
+)
 
 SLEEP_CONTROL = (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0)
 SLEEP_CANDIDATE = (1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4)
@@ -200,3 +210,98 @@ def test_scores_that_cannot_be_paired_are_refused() -> None:
         paired_gain((1.0, 2.0, 3.0), (1.0, 2.0), 0.05)
     with pytest.raises(ValueError, match="at least two seeds"):
         paired_gain((1.0,), (0.0,), 0.05)
+
+
+# ---------------------------------------------------------------- signs
+
+
+def test_sign_flips_of_darwins_plants() -> None:
+    """Fisher 1935, section 21: of 2^15 ways 863 are as good as Darwin's 15 pairs, ties included, one-sided."""
+    differences = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+    # More pairs than are counted out: drawn, so near it.
+    assert sign_flip_p([float(d) for d in differences], [0.0] * 15) == pytest.approx(863 / 2**15, abs=0.004)
+
+
+def test_sign_flips_written_out() -> None:
+    """Differences 1, 2, -1: the sums of the eight ways are 4, 2, 2, 0 and their negatives; three are at least 2."""
+    assert sign_flip_p((1.0, 2.0, -1.0), (0.0, 0.0, 0.0)) == 3 / 8
+    assert sign_flip_p((2.0, 3.0, 0.0), (0.0, 0.0, 0.0), margin=1.0) == 3 / 8
+    assert sign_flip_p((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)) == 1.0
+
+
+def test_sign_flips_see_ties_through_rounding() -> None:
+    """Eight equal gains that differ in their last bits, one of them turned: 9 of 256, whatever the scale."""
+    for shift in (0.0, 0.7, 1e4):
+        control = np.linspace(0.1, 0.8, 8) + shift
+        candidate = control + np.array([0.1] * 7 + [-0.1])
+        assert sign_flip_p(candidate.tolist(), control.tolist()) == 9 / 256
+
+
+def test_sign_flips_see_a_sum_of_zero() -> None:
+    """.64 - .16 - .48 = 0: of the eight ways two sum to that and three to more."""
+    for order in ((0.64, -0.16, -0.48), (-0.48, 0.64, -0.16), (-0.16, -0.48, 0.64)):
+        assert sign_flip_p([1 / 3 + x for x in order], [1 / 3] * 3) == 5 / 8
+
+
+def test_sign_flips_need_pairs() -> None:
+    with pytest.raises(ValueError, match="3 scores cannot be paired with 2"):
+        sign_flip_p((1.0, 2.0, 3.0), (1.0, 2.0))
+    with pytest.raises(ValueError, match="at least two seeds"):
+        sign_flip_p((1.0,), (0.0,))
+
+
+@pytest.mark.parametrize(("level", "pairs"), [(0.5, 1), (0.25, 2), (0.05, 5), (0.05 / 3, 6), (1 / 64, 6), (0.0156, 7)])
+def test_fewest_pairs_are_those_whose_smallest_p_is_within_the_level(level: float, pairs: int) -> None:
+    assert fewest_pairs(level) == pairs
+    assert 0.5**pairs <= level < 0.5 ** (pairs - 1)
+
+
+# ---------------------------------------------------------------- shares and ranks
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "interval"),
+    [
+        (0, 200, (0.0, 1 - 0.025 ** (1 / 200))),
+        (3, 3, (0.025 ** (1 / 3), 1.0)),
+        (4, 20, (0.0573, 0.4366)),
+    ],
+)
+def test_proportion_intervals(successes: int, trials: int, interval: tuple[float, float]) -> None:
+    """None and all can be solved by hand; 4 of 20 is R's binom.test."""
+    assert proportion_interval(successes, trials) == pytest.approx(interval, abs=5e-5)
+
+
+def test_rank_correlation_written_out() -> None:
+    """Ranks 1 2 3 against 1 3 2: 1 - 6 * 2 / 24; of the six orders three are at least as good."""
+    assert rank_correlation([(0.1, 5.0), (0.2, 90.0), (7.0, 6.0)]) == (pytest.approx(0.5), 0.5)
+    assert rank_correlation([(1.0, 1.0), (2.0, 1.0)]) is None
+    assert rank_correlation([(1.0, 1.0)]) is None
+    assert rank_correlation([]) is None
+
+
+def test_rank_correlation_shares_the_ranks_of_equals() -> None:
+    """Ranks 1.5 1.5 3 4 against 1 2 3 4: Pearson's of the ranks, 4.5 / sqrt(4.5 * 5)."""
+    found = rank_correlation([(0.0, 1.0), (0.0, 2.0), (1.0, 3.0), (2.0, 4.0)])
+    assert found == (pytest.approx((4.5 / 5) ** 0.5), pytest.approx(2 / 24))
+
+
+# ---------------------------------------------------------------- curves
+
+
+def test_area_under_a_curve_is_its_mean_height() -> None:
+    assert area_under([(0, 0.0), (10, 1.0)]) == 0.5
+    assert area_under([(0, 0.0), (10, 1.0), (40, 1.0)]) == pytest.approx(35 / 40)
+    assert area_under([(5, 0.3), (25, 0.3)]) == pytest.approx(0.3)
+    assert area_under([(7, 0.4)]) == 0.4
+
+
+@pytest.mark.parametrize("points", [[(0, 1.0), (0, 2.0)], [(5, 1.0), (1, 1.0)]])
+def test_a_curve_goes_forward(points: list[tuple[float, float]]) -> None:
+    with pytest.raises(ValueError, match="must increase"):
+        area_under(points)
+
+
+def test_no_points_have_no_area() -> None:
+    with pytest.raises(ValueError, match="no point"):
+        area_under([])

@@ -16,6 +16,7 @@ from marlsmith.marl.algorithms import Rollout
 from marlsmith.marl.networks import AgentNetwork
 from marlsmith.marl.signals.program import HISTORY, Program
 from marlsmith.marl.trainer import Trainer
+from marlsmith.schemas import SignalError
 
 ALL = pytest.mark.parametrize("kind", KINDS, ids=str)
 PROXIMAL = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.algorithm in ON_POLICY], ids=str)
@@ -170,13 +171,127 @@ def test_a_signal_with_the_same_features_keeps_them(kind: Kind, signal: str, mon
     made = trained(kind, signal)
     before, observation, (outputs, actions) = learned_by(made), made.observation, play(made, monkeypatch)
     old = SIGNALS[signal]
-    made.switch(Program(None, None, old.enhance, old.wants_history, old.alpha, old.scope), same_features=True)
+    made.switch(
+        Program(None, None, old.enhance, old.wants_history, old.alpha, old.scope), kept=made.observation.shape[-1]
+    )
     assert torch.equal(made.observation, observation)
     for name, tensor in learned_by(made).items():
         assert torch.equal(tensor, before[name]), name
     again, chosen = play(made, monkeypatch)
     assert all(map(torch.equal, [*outputs, *actions], [*again, *chosen]))
     advanced(made, 2).require_health()
+
+
+# ---------------------------------------------------------------- columns that are carried
+
+
+def both(one: Any, other: Any) -> Any:
+    return lambda obs, history: torch.cat((one(obs, history), other(obs, history)), -1)
+
+
+def two(obs: Tensor, history: Tensor) -> Tensor:
+    return toys.two_columns(obs)
+
+
+def one(obs: Tensor, history: Tensor) -> Tensor:
+    return toys.one_column(obs)
+
+
+CARRYING = {
+    "more columns": toys.program(lambda obs: torch.cat((toys.two_columns(obs), toys.one_column(obs)), -1), toys.nearer),
+    "a history": toys.program(both(both(two, one), toys.differences), history=True),
+    "behind a history": toys.program(both(both(both(two, one), toys.differences), one), toys.nearer, history=True),
+}
+"""Each begins with the columns of the one before, and all with those of "columns"."""
+
+
+def carried_on(made: Trainer, signal: Program, patch: pytest.MonkeyPatch) -> None:
+    """Switch, and see that nothing of what the networks put out, or of what is done, has changed."""
+    kept, seen = made.observation.shape[-1], made.observation
+    outputs, actions = play(made, patch)
+    before = learned_by(made)
+    made.switch(signal, "add", value_warm_up=1, kept=kept)
+    assert torch.equal(made.observation[..., :kept], seen), "history included"
+    found, taken = play(made, patch)
+    for one, other in zip([*outputs, *actions], [*found, *taken], strict=True):
+        torch.testing.assert_close(other, one, rtol=0, atol=1e-6 if one.is_floating_point() else 0)
+    for name, tensor in learned_by(made).items():
+        if tensor.shape == before[name].shape:
+            assert torch.equal(tensor, before[name]), name
+        else:
+            assert float(tensor.abs().sum()) == pytest.approx(float(before[name].abs().sum()), rel=1e-5), name
+
+
+@ALL
+def test_switch_after_switch_the_policy_is_the_same(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns are learned for, carried, and joined by others; twice in a row without a step in between as well."""
+    made = trained(kind, "columns")
+    widths = []
+    for number, signal in enumerate(CARRYING.values()):
+        carried_on(made, signal, monkeypatch)
+        widths.append(made.observation.shape[-1] - SEEN)
+        if number != 1:
+            advanced(made, 2).require_health()
+    assert widths == [3, 3 + APPENDED["history"], 4 + APPENDED["history"]]
+    weights = next(tensor for name, tensor in learned_by(made).items() if is_first(name))
+    assert bool((weights[..., SEEN : SEEN + widths[-1], :].abs().sum(-1) > 0).all()), "all are learned from by then"
+
+
+@ALL
+def test_columns_that_are_not_the_same_are_not_kept(kind: Kind) -> None:
+    """And a switch that is refused has changed nothing."""
+    made = trained(kind, "columns")
+    before = bits(made)
+    others = {"others": toys.program(other_columns), "fewer": toys.program(toys.one_column), "none": None}
+    for signal in others.values():
+        with pytest.raises(SignalError, match="do not begin with the 2 columns that the policy reads"):
+            made.switch(signal, kept=SEEN + 2)
+    assert made.program is SIGNALS["columns"]
+    after = bits(made)
+    assert [name for name in before if not torch.equal(before[name], after[name])] == []
+
+
+@ALL
+def test_some_columns_are_kept_and_some_are_dropped(kind: Kind) -> None:
+    made = trained(kind, "columns")
+    made.switch(CARRYING["more columns"], kept=SEEN + 2)
+    advanced(made, 1)
+    before = learned_by(made)
+    made.switch(toys.program(lambda obs: torch.cat((toys.two_columns(obs), other_columns(obs)), -1)), kept=SEEN + 2)
+    for name, tensor in learned_by(made).items():
+        if tensor.shape != before[name].shape:
+            new = appended(name, tensor, 4)
+            new = [column for block in range(len(new) // 4) for column in new[block * 4 + 2 : block * 4 + 4]]
+            assert not bool(tensor[..., new, :].any()), name
+            third = [column for i, column in enumerate(appended(name, before[name], 3)) if i % 3 == 2]
+            old = [column for column in range(before[name].shape[-2]) if column not in third]
+            stayed = [column for column in range(tensor.shape[-2]) if column not in new]
+            assert torch.equal(tensor[..., stayed, :], before[name][..., old, :]), name
+    advanced(made, 2).require_health()
+
+
+@REMEMBERING
+def test_what_was_seen_stays_in_the_replay_where_its_columns_are_carried(kind: Kind) -> None:
+    """Also of the oldest steps, whose episodes' beginnings are gone: nobody could compute their history anew."""
+    made = advanced(trainer(kind, SIGNALS["history"]), 11)
+    replay = made.algorithm.replay  # type: ignore[attr-defined]
+    begins = replay.draw(300, [torch.Generator().manual_seed(seed) for seed in (5, 6)])
+    before, kept = replay.gather(begins), made.observation.shape[-1]
+    wider = toys.program(both(toys.differences, one), lambda state: state.reward + 1, history=True)
+    made.switch(wider, "replace", kept=kept)
+    after = made.algorithm.replay.gather(begins)  # type: ignore[attr-defined]
+    assert torch.equal(after.observation[..., :kept], before.observation)
+    assert torch.equal(after.after[..., :kept], before.after)
+    assert torch.equal(after.observation[..., kept:], toys.one_column(before.observation[..., :SEEN]))
+    assert torch.equal(after.after[..., kept:], toys.one_column(before.after[..., :SEEN]))
+    native = dict(replay.tensors())["origin.native"].flatten(0, 2).mean(-1)
+    torch.testing.assert_close(after.reward.flatten(1), native[replayed_rows(kind, begins)] + 1)
+
+
+def replayed_rows(kind: Kind, begins: Tensor) -> Tensor:
+    """The rows [P, U * L] of a replay's flat store in which sequences lie."""
+    small = toys.config(kind)
+    return (begins.unsqueeze(-1) + torch.arange(small.sequence) * (2 * small.environments)).flatten(1)
 
 
 def is_first(name: str) -> bool:
