@@ -275,17 +275,26 @@ def resume(
 @app.command()
 def approve(
     run: Run,
-    yes: Annotated[bool, typer.Option("--yes/--no", help="Promote the candidate, or keep what there is.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Promote the candidate.")] = False,
+    no: Annotated[bool, typer.Option("--no", help="Keep what there is.")] = False,
+    edit: Annotated[
+        Path | None,
+        typer.Option("--edit", metavar="FILE", help="Try this signal in its place, .py or .json; then ask again."),
+    ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why: critic and generator are told those of a --no.")
+    ] = "",
     budget: Budgets = None,
     unsafe_jail: UnsafeJail = False,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
-    """Answer a run that waits for an approval, and go on with it."""
+    """Answer a run that waits for an approval, and go on with it. `marlsmith show` tells what is asked."""
     with _explained():
-        from marlsmith.commands.resume import go_on
+        from marlsmith.commands.resume import answer_from, go_on
 
-        go_on(run, yes, budget or (), unsafe_jail=unsafe_jail, as_json=as_json, plain=plain)
+        answer = answer_from(yes=yes, no=no, edit=edit, reason=reason)
+        go_on(run, answer, budget or (), unsafe_jail=unsafe_jail, as_json=as_json, plain=plain)
 
 
 @app.command()

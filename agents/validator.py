@@ -30,7 +30,7 @@ class ModelValidator:
         """Whether a candidate that the statistics accept may be promoted."""
         return self._word(
             f"{brief.candidate.id}/promotion",
-            self._prompts.render("validator/promotion_system"),
+            self._prompts.render("validator/promotion_system", brief=brief),
             self._prompts.render("validator/promotion_user", brief=brief),
         )
 

@@ -9,7 +9,7 @@ for the opposite of what serves, and takes the place of a signal that serves. A 
 sparse reward alone is paid else. Trainings leave two checkpoints of a main run on `mpe/simple_spread_sparse`: an early
 one, whose branches succeed in few episodes and with some seeds in none, and a later one, where seeds differ most.
 
-Prints Markdown and writes benchmarks/results/calibration.json. About 9 minutes of one core, shared out over all.
+Prints Markdown and writes benchmarks/results/calibration.json. About 10 minutes of one core, shared out over all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from marlsmith.benchmarks.harm import OBSERVATION, SERVES, harmful_rewards
-from marlsmith.graph.judging.gate import EFFECT, Trial, best, confirmed, gate
+from marlsmith.graph.judging.gate import EFFECT, Trial, best, gate
 from marlsmith.graph.judging.racing import hopeless
 from marlsmith.marl.presets import train_config
 from marlsmith.marl.signals.program import Program, build_program
@@ -68,7 +68,7 @@ def walk(control: Scores, candidates: Sequence[Scores], confirm: Callable[[int],
     promoted = None
     if winner is not None:
         fresh, scores = confirm(int(winner.candidate))
-        if confirmed(fresh, Trial(winner.candidate, tuple(scores)), level=LEVEL, margin=MARGIN).passed:
+        if gate(fresh, [Trial(winner.candidate, tuple(scores))], level=LEVEL, margin=MARGIN, tests=1)[0].passed:
             promoted = int(winner.candidate)
     return Round(len(candidates), dropped, [int(each.candidate) for each in judged if each.passed], promoted)
 
@@ -215,6 +215,11 @@ class Trained:
         """Mean over seeds, of every candidate."""
         return [float(np.mean(one)) for one in self.differences]
 
+    @property
+    def record(self) -> dict[str, object]:
+        gains = [round(gain, 4) for gain in self.gains]
+        return {"score": round(self.score, 4), **asdict(self.count), "spread": round(self.spread, 4), "gains": gains}
+
 
 def measure(kind: Kind, checkpoint: str, number: int) -> Trained:
     """So many candidates of this kind, in rounds. But for nulls the branches of a round share a fork, as in a run."""
@@ -294,7 +299,7 @@ def main() -> None:
     print(f"\n{seconds:.0f} s")
     results = {
         "simulated": {name: asdict(count) for name, count in simulated.items()},
-        "trained": {f"{kind}, {checkpoint}": asdict(found) for (kind, checkpoint), found in trained.items()},
+        "trained": {f"{kind}, {checkpoint}": found.record for (kind, checkpoint), found in trained.items()},
         "seconds": round(seconds),
     }
     RESULTS.parent.mkdir(exist_ok=True)

@@ -16,13 +16,14 @@ from rich.text import Text
 from marlsmith.agents.asking.accounting.prices import known_price, require_prices
 from marlsmith.agents.asking.question import Usage
 from marlsmith.agents.settings import Limits, RoleSettings
-from marlsmith.commands.forecast import Asked, Range, forecast, total
+from marlsmith.commands.forecast import FINALISTS, RACED_ON, Asked, Range, confirmations, forecast, rounds_of, total
 from marlsmith.commands.machine import cores
 from marlsmith.commands.references import verify_external
 from marlsmith.commands.run import RunOptions, require_means, run_settings
 from marlsmith.commands.terminal import require_jail
 from marlsmith.graph.display import OutputConsole
 from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.workload import Workload
 from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.local import LocalExecutor
 from marlsmith.marl.tasks import make_task
@@ -59,6 +60,11 @@ class Estimate:
     """None where a price is not known."""
     unpriced: tuple[str, ...]
     environment_steps: int
+    """At most."""
+    main_steps: int
+    """Of them, those of an adapted main run; 0 where all is trained from scratch."""
+    search_steps: Range
+    """Beside the main run."""
     minutes: Range
     over: tuple[str, ...]
     """In which ways it goes over the budget."""
@@ -90,17 +96,32 @@ def estimate(settings: RunSettings, trial: Trial) -> Estimate:
         tokens=tokens,
         money=money,
         unpriced=unpriced,
-        environment_steps=environment_steps(settings),
+        environment_steps=Workload(settings).whole,
+        main_steps=Workload(settings).main,
+        search_steps=search_steps(settings),
         minutes=_minutes(settings, asked, trial),
         over=tuple(_over(settings.roles, asked)),
     )
 
 
-def environment_steps(settings: RunSettings) -> int:
-    """As the run's last event counts them: every candidate is trained, and in each stage one is confirmed."""
-    method = settings.method
-    search = (1 + method.rounds * method.candidates) * method.search_seeds
-    return method.stages * (search + 2 * method.confirm_seeds) * settings.train.whole_steps
+def search_steps(settings: RunSettings) -> Range:
+    """Environment steps of all seeds, without those of the main run. From scratch they are what is trained at most."""
+    work, method = Workload(settings), settings.method
+    most = work.whole - work.main
+    if not method.adapts or not method.gate:
+        return Range(most, most, most)
+    last, rounds, tried = method.all_stages, rounds_of(method), confirmations(method)
+    first, whole = work.first_heat(last) * method.candidates, work.round(last)
+    each = Range(first, first + RACED_ON * (whole - first), whole)
+    before = sum(work.stage(stage) for stage in range(1, method.opening + 1))
+    low, likely = (
+        before + of_rounds * of_each + of_tried * work.confirmation(method.opening + 1, FINALISTS)
+        for of_rounds, of_each, of_tried in (
+            (rounds.low, each.low, tried.low),
+            (rounds.likely, each.likely, tried.likely),
+        )
+    )
+    return Range(low, likely + work.plain, most)
 
 
 def _calls(asked: Asked) -> Range:
@@ -159,7 +180,7 @@ def _trial(settings: RunSettings) -> Trial:
             branch="trial",
             candidate="native",
             task=settings.task,
-            seeds=tuple(range(method.search_seeds)),
+            seeds=method.groups(range(method.search_seeds))[0],
             train=settings.train.model_copy(update={"steps": steps}),
             evaluation=settings.evaluation,
         )
@@ -174,8 +195,13 @@ def _trial(settings: RunSettings) -> Trial:
 
 
 def _minutes(settings: RunSettings, asked: tuple[Asked, ...], trial: Trial) -> Range:
-    method = settings.method
-    at_once = max(1, min(settings.workers, cores()))
+    seconds = _adapting_seconds(settings, trial) if settings.method.adapts else _scratch_seconds(settings, trial)
+    machine = Range(SURENESS[0] * seconds.low, seconds.likely, SURENESS[1] * seconds.high)
+    return (machine + total(asked, lambda one: _answering(one, settings))) * (1 / 60)
+
+
+def _scratch_seconds(settings: RunSettings, trial: Trial) -> Range:
+    method, at_once = settings.method, _at_once(settings)
 
     def training(branches: int, seeds: int) -> float:
         """Of so many branches beside one another."""
@@ -185,8 +211,22 @@ def _minutes(settings: RunSettings, asked: tuple[Asked, ...], trial: Trial) -> R
     search = sum(training(method.candidates + (round == 0), method.search_seeds) for round in range(method.rounds))
     checks = method.rounds * math.ceil(method.candidates / at_once) * CHECK_SECONDS
     seconds = START_SECONDS + method.stages * (search + checks + training(2, method.confirm_seeds))
-    machine = Range(SURENESS[0] * seconds, seconds, SURENESS[1] * seconds)
-    return (machine + total(asked, lambda one: _answering(one, settings))) * (1 / 60)
+    return Range(seconds, seconds, seconds)
+
+
+def _adapting_seconds(settings: RunSettings, trial: Trial) -> Range:
+    """Heats fill the workers but for the odd one."""
+    work, at_once = Workload(settings), _at_once(settings)
+    heat = work.first_heat(settings.method.all_stages)
+    one = heat / trial.steps_per_second + trial.rest
+    checks = rounds_of(settings.method) * (math.ceil(settings.method.candidates / at_once) * CHECK_SECONDS)
+    heats = (search_steps(settings) + Range(work.main, work.main, work.main)) * (1 / heat)
+    start = Range(START_SECONDS, START_SECONDS, START_SECONDS)
+    return start + heats * (one / at_once) + checks
+
+
+def _at_once(settings: RunSettings) -> int:
+    return max(1, min(settings.workers, cores()))
 
 
 def _answering(asked: Asked, settings: RunSettings) -> Range:
@@ -229,6 +269,8 @@ def _plain(made: Estimate) -> dict[str, object]:
         "money": asdict(made.money) if made.money else None,
         "unpriced": list(made.unpriced),
         "environment_steps": made.environment_steps,
+        "main_steps": made.main_steps,
+        "search_steps": whole(made.search_steps),
         "minutes": {name: round(value, 2) for name, value in asdict(made.minutes).items()},
         "over_budget": list(made.over),
         "roles": [
@@ -257,8 +299,13 @@ def _print(made: Estimate, settings: RunSettings) -> None:
             row("money", made.money, _rough)
     else:
         table.add_row(Text("calls"), Text("0"), Text(), Text(), Text("all roles are played offline", "dim"))
-    most = Text("at most: a double, or what is refused to the end, is not trained", "dim")
-    table.add_row(Text("environment steps"), Text(_whole(made.environment_steps)), Text(), Text(), most)
+    if made.main_steps:
+        members = f"{settings.method.search_seeds} members"
+        table.add_row(Text("main run, steps"), Text(_whole(made.main_steps)), Text(), Text(), Text(members, "dim"))
+        row("search, steps", made.search_steps, _whole, "races, confirmations, and the same training without a signal")
+    else:
+        most = Text("at most: a double, or what is refused to the end, is not trained", "dim")
+        table.add_row(Text("environment steps"), Text(_whole(made.environment_steps)), Text(), Text(), most)
     note = f"from a short training on this machine; {settings.workers} branches at once"
     row("minutes", made.minutes, _rough, note)
     console = OutputConsole(highlight=False, width=None if sys.stdout.isatty() else 160)

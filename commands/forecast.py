@@ -7,7 +7,9 @@ Assumptions, for nobody knows an answer before it is given:
 - answers have as many tokens as in ANSWERS, a model that thinks aloud up to THINKING times as many;
 - every fourth question leads to one more (a repair turn, a repair pass), and a generator with tools tries each
   candidate once; at most, each takes a repair turn, all repair passes and all calls of tools;
-- several generators share the proposals evenly; at most and at least, the dearest or the cheapest makes all.
+- several generators share the proposals evenly; at most and at least, the dearest or the cheapest makes all;
+- an adapted main run plays three of four of its rounds, half of the candidates leave a race after its first heat, and
+  one round of four comes to a confirmation, of two finalists; at least it plays one round, which leaves no more.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from marlsmith.agents.offline import OfflineGenerator
 from marlsmith.agents.rehearsal import Brief
 from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE
 from marlsmith.agents.templates import prompts_of
-from marlsmith.graph.evidence import evidence
+from marlsmith.graph.evidence import evidence, main_evidence
+from marlsmith.graph.history import LONGEST_LINE
 from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.schemas import (
@@ -35,7 +38,9 @@ from marlsmith.schemas import (
     DiagnosisBrief,
     Elite,
     Evaluation,
+    MainRun,
     ProposalBrief,
+    Refused,
     ReviewBrief,
     Signal,
     SignalError,
@@ -53,6 +58,10 @@ TRIES = 1
 """Calls of tools for a candidate, on average."""
 TOOL_ANSWER = 600
 """Completion tokens of a call of a tool: the candidate once more."""
+PLAYED, RACED_ON, CONFIRMED = 0.75, 0.5, 0.25
+"""Of an adapted main run: rounds that are played, candidates behind their first heat, rounds with a confirmation."""
+FINALISTS = 2
+"""In a confirmation."""
 ROLES: tuple[Role, ...] = ("generator", "critic", "validator")
 
 
@@ -121,7 +130,7 @@ def _of_role(role: Role, settings: RunSettings, example: _Example, tokens: Calla
         model = settings.roles.models[who]
         uses = _uses(settings.method, share.likely) if role == "generator" and model.tools else Range()
         first, later = tokens(example.early(role)), tokens(example.late(role))
-        rounds = settings.method.stages * settings.method.rounds
+        rounds = max(1.0, rounds_of(settings.method).high)
         prompt = (first + (rounds - 1) * later) / rounds
         answer = min(ANSWERS[role], model.max_tokens or ANSWERS[role])
         thinking = min(THINKING * ANSWERS[role], model.max_tokens or THINKING * ANSWERS[role])
@@ -149,21 +158,49 @@ def total(asked: Sequence[Asked], quantity: Callable[[Asked], Range]) -> Range:
 
 def _uses(method: Method, answers: float) -> Range:
     """Calls of tools, in so many answers that are likely; one more question each."""
-    candidates = method.stages * method.rounds * method.candidates
-    return Range(0, TRIES * answers, MOST_CALLS * candidates * (1 + method.repairs))
+    return Range(0, TRIES * answers, MOST_CALLS * _candidates(method).high * (1 + method.repairs))
 
 
 def questions(role: Role, method: Method) -> Range:
     """How often a role is asked in the whole run: see the assumptions above."""
-    rounds = method.stages * method.rounds
+    before = questions(role, method.prelude) if method.prelude is not None else Range()
+    rounds, candidates, passes = rounds_of(method), method.candidates, 1 + method.repairs
     if role == "critic":
-        asked = (rounds - 1) if method.diagnose else 0  # before the first training there is nothing to cite
-        return Range(asked, asked * (1 + MORE), asked * 2)
-    candidates = rounds * method.candidates
-    passes = 1 + method.repairs
+        asked = _with_evidence(method, rounds)
+        return before + Range(asked.low, asked.likely * (1 + MORE), asked.high * 2)
+    made = rounds * candidates
     if role == "generator":
-        return Range(candidates, candidates * (1 + MORE), candidates * (passes + 1))
-    return Range(candidates, candidates * (1 + MORE) + method.stages, (candidates * passes + method.stages) * 2)
+        return before + Range(made.low, made.likely * (1 + MORE), made.high * (passes + 1))
+    reviews = confirmations(method)
+    return before + Range(made.low, made.likely * (1 + MORE) + reviews.likely, (made.high * passes + reviews.high) * 2)
+
+
+def rounds_of(method: Method) -> Range:
+    """Rounds in which candidates are asked for, without those of a search before the main run."""
+    if not method.adapts:
+        return Range(1, 1, 1) * (method.stages * method.rounds)
+    most = min(method.stages, method.proposing_stages) * method.rounds
+    return Range(min(1, most), PLAYED * most, most) if method.gate else Range(most, most, most)
+
+
+def confirmations(method: Method) -> Range:
+    """How often something is compared once more on fresh seeds, and the validator asked again."""
+    if not method.adapts:
+        return Range(1, 1, 1) * method.stages
+    rounds = rounds_of(method)
+    return Range(0, CONFIRMED * rounds.likely, rounds.high) if method.gate else Range()
+
+
+def _with_evidence(method: Method, rounds: Range) -> Range:
+    """Before the first training from scratch there is nothing to cite; a main run has its start."""
+    if not method.diagnose:
+        return Range()
+    return rounds if method.adapts else rounds + Range(-1, -1, -1)
+
+
+def _candidates(method: Method) -> Range:
+    before = _candidates(method.prelude) if method.prelude is not None else Range()
+    return before + rounds_of(method) * method.candidates
 
 
 # ---------------------------------------------------------------- prompts as they would be sent
@@ -199,12 +236,36 @@ class _Example:
             round=2 if elites else 1,
             elites=elites,
             control=self._evaluation("native", Signal()) if elites else None,
+            main=self._main() if method.adapts else None,
+            incumbent=elites[0] if elites and method.adapts else None,
+            refused=self._refused() if elites and method.adapts else (),
             seed=self.settings.seed,
         )
 
     def evidence(self) -> DiagnosisBrief:
-        shown = evidence(self._evaluation("native", Signal()), [elite.evaluation for elite in self.elites])
-        return DiagnosisBrief(task=self.card, stage=1, round=2, evidence=shown, elites=self.elites)
+        native = self._evaluation("native", Signal())
+        tried = [elite.evaluation for elite in self.elites]
+        if not self.settings.method.adapts:
+            shown = evidence(native, tried)
+            return DiagnosisBrief(task=self.card, stage=1, round=2, evidence=shown, elites=self.elites)
+        shown = main_evidence([native] * 3, "s1r1c1", native, tried)
+        told = {"main": self._main(), "incumbent": self.elites[0], "history": (_USUAL[:LONGEST_LINE],) * 4}
+        return DiagnosisBrief(task=self.card, stage=3, round=2, evidence=shown, elites=self.elites, **told)
+
+    def _main(self) -> MainRun:
+        method, steps = self.settings.method, self.settings.train.whole_steps
+        return MainRun(
+            stages=method.stages,
+            steps=steps // 2,
+            until=steps,
+            branch_steps=method.branch_steps,
+            fade=method.fade,
+            evaluation=self._evaluation("main-s3", Signal()),
+        )
+
+    def _refused(self) -> tuple[Refused, ...]:
+        said = {"gain": 0.0123, "lower_bound": -0.0321, "reason": _USUAL[:100]}
+        return tuple(Refused(**dict(elite), **said) for elite in self.elites) * self.settings.method.candidates
 
     def review(self) -> ReviewBrief:
         method, elite = self.settings.method, self.elites[0]

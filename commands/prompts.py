@@ -21,21 +21,24 @@ from marlsmith.agents.settings import MANUAL, RoleSettings
 from marlsmith.agents.templates import prompts_of
 from marlsmith.commands.local import Local
 from marlsmith.commands.run import RunOptions, run_settings
+from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.briefs import code_of, diagnosis_brief, proposal_brief, review_brief
 from marlsmith.graph.context import Context, Parts
+from marlsmith.graph.history import Attempt, history_line
 from marlsmith.graph.journal import Journal
-from marlsmith.graph.methods import RunSettings
-from marlsmith.graph.naming import confirm_branch, control_branch
+from marlsmith.graph.methods import RunSettings, branch_steps
+from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, lap_branch
 from marlsmith.graph.promotion import second_opinion
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.state import Outcome, State, initial_state
+from marlsmith.graph.state import NATIVE_ID, Outcome, Refusal, State, initial_state
+from marlsmith.graph.trace import summary
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.marl.tasks import make_task
-from marlsmith.schemas import AnswerError, Candidate, Evaluation, UserError, Verdict, printable
+from marlsmith.schemas import NATIVE, AnswerError, Candidate, Evaluation, UserError, Verdict, printable
 
 ROLES: tuple[Role, ...] = get_args(Role)
 MADE_UP = "an example: what this candidate is and the numbers of its training are made up"
-PARENT = "s1r1c1"
+ABOUT_THE_MAIN_RUN = "an example: the numbers of the main run are made up"
 
 
 @dataclass(frozen=True)
@@ -141,22 +144,66 @@ def _text(sent: Sequence[Sent], templates: Templates | None) -> Iterator[str]:
 
 def _rehearsed(settings: RunSettings, roles: Roles, nobody: rehearsal.Nobody) -> list[Sent]:
     """By the graph's own briefs: of a first round, and of what follows it with an example of a result."""
-    assert roles.validator is not None
+    notes: dict[str, str | None] = {}
+
+    def note(words: str | None) -> None:
+        for question in nobody.heard():
+            notes.setdefault(question.place, words)
+
     with _context(settings, roles) as context:
-        first: State = {**initial_state(), "stage": 1, "round": 1}
-        with suppress(AnswerError):
-            roles.generators[0].propose(proposal_brief(first, context))
-        real = {question.place for question in nobody.heard()}
-        candidate = _example(first, context)
-        later = _after(candidate, first, context)
-        with suppress(AnswerError):
-            roles.critic.diagnose(diagnosis_brief(later, context))
-        with suppress(AnswerError):
-            roles.validator.review(review_brief(candidate, later, context))
-        with suppress(AnswerError):
-            second_opinion(_verdict(candidate), later, context)
+        candidate: Candidate | None = None
+        for stage in sorted({1, settings.method.opening + 1}):
+            adapts = context.method(stage).adapts
+            if adapts:
+                _begin(stage - 1, candidate, context)
+            first: State = {**initial_state(), "stage": stage, "round": 1}
+            _ask(first, context, diagnose=adapts)
+            note(ABOUT_THE_MAIN_RUN if adapts else None)
+            candidate = _example(first, context)
+            later = _after(candidate, first, context)
+            _ask(later, context, diagnose=True, propose=adapts)
+            _review(candidate, later, context)
+            note(MADE_UP)
     order = [question for role in ROLES for question in nobody.heard() if question.role == role]
-    return [_sent(question, None if question.place in real else MADE_UP) for question in order]
+    return [_sent(question, notes[question.place]) for question in order]
+
+
+def _begin(stage: int, winner: Candidate | None, context: Context) -> None:
+    """Of the main run, at its start; `winner` of the search before it."""
+    name = lap_branch(stage)
+    incumbent, signal = (winner.id, winner.signal) if winner is not None else (NATIVE_ID, NATIVE)
+    made_up = _evaluation(rehearsal.evaluation(context.parts.card, incumbent, name, 0.1), context)
+    evaluation = made_up.model_copy(update={"terms": {}, "warnings": ()})
+    at_the_start = Lap(
+        stage=stage,
+        branch=name,
+        candidate=incumbent,
+        signal=signal,
+        trained=NATIVE,
+        steps=0,
+        checkpoints=(),
+        evaluation=evaluation,
+    )
+    context.directory.write_lap(name, at_the_start)
+
+
+def _ask(state: State, context: Context, *, diagnose: bool, propose: bool = True) -> None:
+    roles = context.parts.roles
+    if diagnose:
+        with suppress(AnswerError):
+            roles.critic.diagnose(diagnosis_brief(state, context))
+    if propose:
+        with suppress(AnswerError):
+            roles.generators[0].propose(proposal_brief(state, context))
+
+
+def _review(candidate: Candidate, state: State, context: Context) -> None:
+    validator = context.parts.roles.validator
+    assert validator is not None
+    with suppress(AnswerError):
+        validator.review(review_brief(candidate, state, context))
+    with suppress(AnswerError):
+        second_opinion(_verdict(candidate), state, context)
 
 
 def _tools(roles: RoleSettings) -> bool:
@@ -184,28 +231,38 @@ def _context(settings: RunSettings, roles: Roles) -> Iterator[Context]:
 
 def _example(state: State, context: Context) -> Candidate:
     """A signal for this very task where the offline designer finds one."""
-    brief = proposal_brief(state, context)
-    example = rehearsal.candidate(PARENT)
+    brief, stage = proposal_brief(state, context), state["stage"]
+    example = rehearsal.candidate(f"s{stage}r1c1").model_copy(update={"stage": stage})
     with suppress(UserError):
         example = example.model_copy(update={"signal": OfflineGenerator().propose(brief)[0].signal})
     return example
 
 
 def _after(candidate: Candidate, state: State, context: Context) -> State:
-    """A second round, in which the candidate is all that there is beside the control."""
-    directory, card, control = context.directory, context.parts.card, control_branch(1)
-    directory.write_batch("s1r1a0", [candidate], [code_of(candidate.signal, context)], None)
+    """A second round, in which the candidate is all that there is beside the control; a gate has refused it."""
+    directory, card, stage = context.directory, context.parts.card, state["stage"]
+    adapts, control = context.method(stage).adapts, control_branch(stage)
+    directory.write_batch(f"s{stage}r1a0", [candidate], [code_of(candidate.signal, context)], None)
     evaluated: dict[str, Outcome] = {}
-    for id, branch, score in (("native", control, 0.3), (candidate.id, candidate.id, 0.4)):
-        for each in (branch, confirm_branch(branch)):
+    for id, branch, score in ((NATIVE_ID, control, 0.3), (candidate.id, candidate.id, 0.4)):
+        compared = confirm_branch(branch) if id == candidate.id else confirm_control(stage, 2, adapts=adapts)
+        for each in (branch, compared):
             directory.write_evaluation(each, _evaluation(rehearsal.evaluation(card, id, each, score), context))
-        evaluated[branch] = Outcome(candidate=id, stage=1, phase="search", score=score, error=None)
-    return {**state, "round": 2, "proposed": [candidate.id], "population": [candidate.id], "evaluated": evaluated}
+        evaluated[branch] = Outcome(candidate=id, stage=stage, phase="search", score=score, error=None)
+    second: State = {**state, "round": 2, "proposed": [candidate.id], "evaluated": evaluated}
+    if not adapts:
+        return {**second, "population": [candidate.id]}
+    reason = "the lower bound -0.020 of the mean gain +0.100 does not exceed the margin 0"
+    refused = Refusal(gain=0.1, lower_bound=-0.02, reason=reason)
+    tried = Attempt(candidate.id, summary(candidate.signal), 0.1, f"refused: {reason}")
+    history = [history_line(stage, 1, None, [tried])]
+    return {**second, "refusals": {candidate.id: refused}, "history": history}
 
 
 def _evaluation(made_up: Evaluation, context: Context) -> Evaluation:
-    steps, seeds = context.settings.train.steps, range(context.settings.method.search_seeds)
-    return made_up.model_copy(update={"steps": steps, "seeds": tuple(seeds)})
+    settings = context.settings
+    seeds = tuple(range(settings.method.search_seeds))
+    return made_up.model_copy(update={"steps": branch_steps(settings), "seeds": seeds})
 
 
 def _verdict(candidate: Candidate) -> Verdict:

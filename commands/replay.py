@@ -10,6 +10,7 @@ from marlsmith.commands.follow import as_replayed, follow
 from marlsmith.commands.local import Local
 from marlsmith.commands.references import verify_external
 from marlsmith.commands.run import default_directory
+from marlsmith.graph.approval import Answer
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.run import Stop, WaitingForApproval, resume, start
 from marlsmith.graph.run_directory import RunDirectory
@@ -50,19 +51,14 @@ def _settings(source: RunDirectory, options: ReplayOptions) -> RunSettings:
 def _events(source: RunDirectory, settings: RunSettings, path: Path, stop: Stop) -> Iterator[Event]:
     """A question to a person is answered as it was then; where it was not, the replay waits as any run."""
     outfitter = Local(settings.unsafe_jail)
-    answers = iter([event["status"] == "approved" for event in source.events() if _is_answer(event)])
     events = start(settings, outfitter, path, stop=stop)
     while True:
         try:
             yield from as_replayed(events, settings.roles.replay, path)
-        except WaitingForApproval:
-            answer = next(answers, None)
+        except WaitingForApproval as question:
+            answer = source.kept(question.name, Answer)
             if answer is None:
                 raise
-            events = resume(path, outfitter, stop=stop, approve=answer)
+            events = resume(path, outfitter, stop=stop, answer=answer)
         else:
             return
-
-
-def _is_answer(event: Event) -> bool:
-    return event["event"] == "approval" and event["status"] != "asked"

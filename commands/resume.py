@@ -7,14 +7,17 @@ from pathlib import Path
 
 from marlsmith.agents.asking.accounting.prices import require_prices
 from marlsmith.agents.config import limited
+from marlsmith.commands.files import read_signal
 from marlsmith.commands.follow import as_replayed, follow
 from marlsmith.commands.local import Local
+from marlsmith.graph.approval import LONGEST_REASON, Answer
 from marlsmith.graph.run import resume
 from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.schemas import UserError, printable
 
 
 def go_on(
-    path: Path, answer: bool | None, budget: Sequence[str], *, unsafe_jail: bool, as_json: bool, plain: bool
+    path: Path, answer: Answer | None, budget: Sequence[str], *, unsafe_jail: bool, as_json: bool, plain: bool
 ) -> None:
     """With the answer to its question, where it has one; what was told before stands in the live view again."""
     directory = RunDirectory.open(path)
@@ -24,12 +27,24 @@ def go_on(
     source = directory.settings.roles.replay
     outfitter = Local(unsafe_jail)
     follow(
-        lambda stop: as_replayed(resume(path, outfitter, stop=stop, approve=answer), source, path),
+        lambda stop: as_replayed(resume(path, outfitter, stop=stop, answer=answer), source, path),
         path,
         as_json=as_json,
         plain=plain,
         past=past,
     )
+
+
+def answer_from(*, yes: bool, no: bool, edit: Path | None, reason: str) -> Answer:
+    """What the command line says, a signal's file read. Raises UserError."""
+    given = [option for option, said in (("--yes", yes), ("--no", no), ("--edit", edit is not None)) if said]
+    if len(given) != 1:
+        fault = f"{' and '.join(given)} exclude each other" if given else "the answer is missing"
+        raise UserError(f"{fault}: say one of --yes, --no or --edit FILE")
+    reason = printable(reason.strip(), LONGEST_REASON)
+    if edit is not None:
+        return Answer(decision="edit", reason=reason, signal=read_signal(edit))
+    return Answer(decision="yes" if yes else "no", reason=reason)
 
 
 def _limit(directory: RunDirectory, budget: Sequence[str]) -> None:

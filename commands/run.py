@@ -22,6 +22,7 @@ from marlsmith.commands.options import BranchOptions
 from marlsmith.commands.references import reference, verify_external
 from marlsmith.graph.methods import PRESETS, Method, RunSettings, method_from
 from marlsmith.graph.run import start
+from marlsmith.marl.statistics import fewest_pairs
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import UserError
 
@@ -79,6 +80,7 @@ def run_settings(options: RunOptions) -> RunSettings:
 
 def _measured(method: Method, options: RunOptions) -> tuple[Method, int]:
     """The method and the length of a training: of a candidate's, or of the main run, which has stages."""
+    _require_enough_seeds(method)
     if not method.adapts:
         if options.overrides.get("branch_steps") is not None:
             raise UserError("--branch-steps is for a main run that is adapted: say --steps, or --method llm-also")
@@ -93,6 +95,16 @@ def _measured(method: Method, options: RunOptions) -> tuple[Method, int]:
         )
     branch_steps = -(-options.branch.steps // method.stages)
     return method.model_copy(update={"branch_steps": branch_steps}), method.stages * branch_steps
+
+
+def _require_enough_seeds(method: Method) -> None:
+    """Refuses a main run whose gate could never let anything pass, however good it was."""
+    needed = fewest_pairs(method.level / method.candidates)
+    if method.adapts and method.gate and method.search_seeds < needed:
+        raise UserError(
+            f"--seeds {method.search_seeds}: a gain among {method.candidates} candidates cannot be proven with so few "
+            f"at level {method.level:g}; use at least {needed}"
+        )
 
 
 def _method(options: RunOptions) -> Method:

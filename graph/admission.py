@@ -67,14 +67,15 @@ def check_all(ids: Sequence[str], state: State, context: Context, warn: Warn) ->
     return tuple(checks[id] for id in ids)
 
 
-def checks_name(stage: int, round: int, attempt: int) -> str:
-    return f"{batch_name(stage, round, attempt)}-checks"
+def checks_name(state: State) -> str:
+    """Of a pass; a person's signal has one of its own."""
+    return f"{state['edit'] or batch_name(state['stage'], state['round'], state['attempt'])}-checks"
 
 
 def _before(state: State, context: Context) -> dict[str, Checked]:
     """What the run that this one repeats found in this pass, by candidate; nothing where this is no replay."""
     source = context.directory.repeated
-    kept = source.kept(checks_name(state["stage"], state["round"], state["attempt"]), Checks) if source else None
+    kept = source.kept(checks_name(state), Checks) if source else None
     return {check.candidate: check for check in kept.checks} if kept else {}
 
 

@@ -6,7 +6,6 @@ from marlsmith.graph import judgement
 from marlsmith.graph.context import Context
 from marlsmith.graph.history import PROMOTED, Attempt, history_line
 from marlsmith.graph.state import State
-from marlsmith.graph.trace import summary
 from marlsmith.schemas import Diagnosis
 
 
@@ -27,7 +26,9 @@ def told_later(state: State, delta: State, context: Context) -> list[str]:
 def _attempt(id: str, state: State, context: Context) -> Attempt:
     refusal = state["refusals"].get(id)
     gain = refusal["gain"] if refusal is not None else judgement.strengths(state["evaluated"]).get(id)
-    return Attempt(id, summary(context.directory.candidate(id).signal), gain, _came(id, state))
+    candidate = context.directory.candidate(id)
+    parents = f" of {', '.join(candidate.parents)}" if candidate.parents else ""
+    return Attempt(id, f"{candidate.kind}{parents}: {candidate.rationale}", gain, _came(id, state))
 
 
 def _came(id: str, state: State) -> str:
@@ -37,5 +38,6 @@ def _came(id: str, state: State) -> str:
     if outcome is None or outcome["error"] is not None:
         return f"failed: {outcome['error']}" if outcome else "never trained"
     if refusal is not None:
-        return f"refused: {refusal['reason']}"
+        bound = refusal["lower_bound"]
+        return f"refused: {refusal['reason'] if bound is None else f'lower bound {bound:+.3g}'}"
     return "kept as a parent" if id in state["population"] else "not kept"

@@ -61,7 +61,7 @@ def proposal_brief(state: State, context: Context) -> ProposalBrief:
         diagnosis=Diagnosis.model_validate(diagnosis) if diagnosis else None,
         tried=tuple(tried(proposed_before(None, state, context), context)),
         past=_past(state, context),
-        main=_main(state, context),
+        main=main_brief(state, context),
         incumbent=incumbent_elite(state, context),
         refused=_refused(state, context),
         seed=role_seed(settings.seed, state["stage"], state["round"], state["attempt"]),
@@ -84,7 +84,7 @@ def diagnosis_brief(state: State, context: Context) -> DiagnosisBrief:
         evidence=table,
         elites=parents,
         history=tuple(state["history"]),
-        main=_main(state, context),
+        main=main_brief(state, context),
         incumbent=incumbent_elite(state, context),
     )
 
@@ -129,7 +129,7 @@ def incumbent_elite(state: State, context: Context) -> Elite | None:
     return Elite(candidate=candidate, code=code_of(lap.signal, context), evaluation=evaluation)
 
 
-def _main(state: State, context: Context) -> MainRun | None:
+def main_brief(state: State, context: Context) -> MainRun | None:
     lap = incumbent(state, context)
     if lap is None:
         return None

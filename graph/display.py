@@ -17,9 +17,9 @@ from typing import IO, Protocol
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.story import Story
 from marlsmith.graph.trace import Event
+from marlsmith.graph.workload import Steps
 from marlsmith.schemas import UserError
 
 
@@ -103,7 +103,7 @@ class LiveTrace:
         )
         self.branches: dict[str, TaskID] = {}
         self.run: TaskID | None = None
-        self.done = 0.0
+        self.steps = Steps()
 
     def __enter__(self) -> LiveTrace:
         self.bars.start()
@@ -117,32 +117,29 @@ class LiveTrace:
     def recall(self, past: Iterable[Event]) -> None:
         past = list(past)
         self.story.recall(past)
-        self.done = sum(self._weight(event["branch"]) for event in past if event["event"] == "tool_result")
+        for event in past:
+            self.steps.take(event)
+        self.steps.interrupted()
 
     def tell(self, event: Event) -> None:
         console = self.console
+        self.steps.take(event)
         match event["event"]:
             case "run_started":
-                self._begin(event)
+                self.run = self.bars.add_task("whole run", total=self.steps.total, note="")
             case "tool_call":
                 self.branches[event["branch"]] = self.bars.add_task(event["branch"], total=None, note="starting")
             case "progress":
                 self._move(event)
-            case "tool_result":
-                self._end(event)
+            case "tool_result" if (bar := self.branches.pop(event["branch"], None)) is not None:
+                self.bars.remove_task(bar)
             case "finished":
                 self.bars.stop()
                 console = OutputConsole(highlight=False)
+        if self.run is not None:
+            self.bars.update(self.run, completed=self.steps.done, total=self.steps.total)
         for line in self.story.lines(event):
             console.print(line, soft_wrap=False)
-
-    def _begin(self, event: Event) -> None:
-        method = RunSettings.model_validate(event["settings"]).method
-        branches = method.stages * (method.rounds * method.candidates + 1)
-        # In units of one search branch; the two confirmations have other seeds.
-        total = branches + method.stages * 2 * method.confirm_seeds / method.search_seeds
-        self.run = self.bars.add_task("whole run", total=total, note="")
-        self._whole()
 
     def _move(self, event: Event) -> None:
         bar = self.branches.get(event["branch"])
@@ -150,31 +147,6 @@ class LiveTrace:
             return
         note = "" if event["score"] is None else f"score {event['score']:.2f}"
         self.bars.update(bar, total=event["total"], completed=event["steps"], note=note)
-        self._whole()
-
-    def _end(self, event: Event) -> None:
-        bar = self.branches.pop(event["branch"], None)
-        if bar is not None:
-            self.bars.remove_task(bar)
-        self.done += self._weight(event["branch"])
-        self._whole()
-
-    def _weight(self, branch: str) -> float:
-        settings = self.story.settings
-        if settings is None or not branch.endswith("-confirm"):
-            return 1.0
-        return settings.method.confirm_seeds / settings.method.search_seeds
-
-    def _whole(self) -> None:
-        if self.run is None:
-            return
-        under_way = sum(
-            self._weight(branch) * (task.completed / task.total if task.total else 0.0)
-            for branch, bar in self.branches.items()
-            for task in self.bars.tasks
-            if task.id == bar
-        )
-        self.bars.update(self.run, completed=self.done + under_way)
 
 
 def make_trace(*, as_json: bool, plain: bool) -> LiveTrace | PlainTrace | JsonTrace:

@@ -58,8 +58,9 @@ def main_evidence(
     named = {branch.candidate: branch for branch in branches}
     if control is not None and control.score is not None:
         named = {"control": control, **named}
-    rows += [row for name, branch in named.items() for row in _branch_details(name, branch)]
+    rows += [row for name, branch in named.items() for row in _trends(name, branch.curve)]
     rows += [row for name, branch in named.items() for row in _told_metrics(name, branch)]
+    rows += [row for branch in branches for row in _shares(branch)]
     return _fitting([*rows, *stages[RECENT:]])
 
 
@@ -170,10 +171,9 @@ def _main_details(latest: Evaluation) -> Iterator[Row]:
     yield from _terms("main", latest)
 
 
-def _branch_details(name: str, branch: Evaluation) -> Iterator[Row]:
-    yield from _trends(name, branch.curve)
+def _shares(branch: Evaluation) -> Iterator[Row]:
     for term, statistics in branch.terms.items():
-        yield f"{name}.term.{term}.share", statistics.share
+        yield f"{branch.candidate}.term.{term}.share", statistics.share
 
 
 # ---------------------------------------------------------------- numbers of one evaluation

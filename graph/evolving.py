@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marlsmith.graph import judgement
 from marlsmith.graph.context import Context
-from marlsmith.graph.naming import confirm_branch, control_branch
+from marlsmith.graph.naming import confirm_branch, confirm_control, edit_of
 from marlsmith.graph.orders import Order, TrainBranch
 from marlsmith.graph.seeds import confirm_seeds, role_seed, search_seeds
 from marlsmith.graph.state import NATIVE_ID, BranchTask, State
@@ -18,7 +18,7 @@ def arguments(task: BranchTask, context: Context) -> TrainBranch:
     if task["phase"] == "search":
         seeds = search_seeds(settings.seed, task["stage"], method.search_seeds)
     else:
-        seeds = confirm_seeds(settings.seed, task["stage"], method.confirm_seeds)
+        seeds = confirm_seeds(settings.seed, task["stage"], method.confirm_seeds, edit_of(task["branch"]))
     return TrainBranch(
         branch=task["branch"],
         candidate=task["candidate"],
@@ -63,13 +63,32 @@ def judge_search(state: State, context: Context) -> State:
     return delta
 
 
+def judge_edit(edit: str, state: State, context: Context) -> State:
+    """A person's signal is confirmed, whatever else the search has found, if it gains in the search."""
+    outcome, gain = state["evaluated"].get(edit), judgement.strengths(state["evaluated"]).get(edit)
+    if outcome is None or gain is None:
+        reason = f"{edit} failed: {outcome['error'] if outcome is not None else 'it was never trained'}"
+        return {"verdict": plain(Verdict(decision="keep", candidate=edit, reason=reason))}
+    if gain <= 0:
+        reason = f"{edit} gained {gain:+.3f} over the control in the search, which is nothing to confirm"
+        return {"verdict": plain(Verdict(decision="keep", candidate=edit, reason=reason))}
+    reason = f"{edit} gained {gain:+.3f} in the search; it is compared with the native task on fresh seeds"
+    verdict = Verdict(decision="confirm", candidate=edit, reason=reason)
+    return {
+        "verdict": plain(verdict),
+        "phase": "confirm",
+        "finalists": {**state["finalists"], edit: state["stage"]},
+    }
+
+
 def judge_confirmation(state: State, context: Context) -> State:
     """The best of the search against the native task, on seeds that have chosen nothing."""
     directory, method = context.directory, context.method(state["stage"])
     verdict = Verdict.model_validate(state["verdict"])
     assert verdict.candidate is not None
     candidate = directory.required_evaluation(confirm_branch(verdict.candidate))
-    control = directory.required_evaluation(confirm_branch(control_branch(state["stage"])))
+    name = confirm_control(state["stage"], state["round"], adapts=False, edit=edit_of(verdict.candidate))
+    control = directory.required_evaluation(name)
     promotion = state["promotion"]
     promoted_gain = promotion["gain"] if promotion is not None else None
     confirmed = judgement.confirm_verdict(candidate, control, method, promoted_gain)

@@ -9,8 +9,8 @@ from marlsmith.schemas import Diagnosis, printable
 
 LONGEST_LINE = 480
 """Characters, some 120 tokens."""
-SUMMARY, LEAST = 60, 90
-"""Characters of an attempt's summary, and of what is told of it in all where the round has many."""
+REASON, SUMMARY, LEAST = 70, 24, 90
+"""Characters of why an attempt was refused at most, of its summary at least, and of both where a round has many."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def history_line(stage: int, round: int, diagnosis: Diagnosis | None, tried: Seq
     outcome = f"promoted {winner}" if winner is not None else "nothing promoted"
     line = f"stage {stage} round {round}: found {named or 'nothing'}; {outcome}"
     share = max(LEAST, (LONGEST_LINE - len(line)) // max(1, len(tried)))
-    pieces = [_plain(_told(attempt), share - len("; ")) for attempt in sorted(tried, key=_weight)]
+    pieces = [_told(attempt, share - len("; ")) for attempt in sorted(tried, key=_weight)]
     return printable("; ".join([line, *pieces]), LONGEST_LINE)
 
 
@@ -61,9 +61,12 @@ def _weight(attempt: Attempt) -> tuple[bool, float, str]:
     return (not attempt.promoted, float("inf") if attempt.gain is None else -attempt.gain, attempt.id)
 
 
-def _told(attempt: Attempt) -> str:
+def _told(attempt: Attempt, room: int) -> str:
+    """What came of it stands whole where it can; the summary has the rest of the room."""
     gain = f"gain {attempt.gain:+.3g}, " if attempt.gain is not None else ""
-    return f"{attempt.id} ({printable(attempt.summary, SUMMARY)}) {gain}{attempt.came}"
+    outcome = f"{gain}{_plain(attempt.came, REASON)}"
+    left = room - len(f"{attempt.id} () {outcome}")
+    return printable(f"{attempt.id} ({_plain(attempt.summary, max(SUMMARY, left))}) {outcome}", room)
 
 
 def _plain(words: str, limit: int) -> str:

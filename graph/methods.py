@@ -46,11 +46,17 @@ class Method(Record):
     proposing_stages: int = Field(MAX_STAGES, ge=0, le=MAX_STAGES, description="the first so many ask for proposals")
     gate: bool = Field(True, description="promote only what the statistics support; else whatever is proposed")
     audit: float = Field(0.2, ge=0, le=1, description="share of those dropped in the race that is trained all the same")
+    finalists: int = Field(3, ge=1, le=64, description="of a round that pass the gate go into its confirmation")
+    foresight: int = Field(2, ge=1, le=MAX_STAGES, description="stages' worth of steps that a confirmation trains")
     competence: float = Field(
         0.0, ge=-1, le=1, description="abstain where branch scores rank no better with their own longer run than this"
     )
+    headroom: float = Field(
+        0.02, ge=0, description="ask for proposals while the score is further than this below the best possible one"
+    )
     fade: float = Field(0.8, ge=0, lt=1, description="share of the main run after which the shaped reward falls to 0")
     value_warm_up: int = Field(2, ge=0, description="rollouts after a switch in which only the value network learns")
+    plain: bool = Field(True, description="at the end train the same without a signal, to compare with")
     prelude: Method | None = Field(None, description="a search from scratch that finds the signal to begin with")
 
     @property

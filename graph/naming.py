@@ -1,11 +1,12 @@
 """Names of candidates, batches and branches.
 
-`s1r2c3` is the third of round 2 in stage 1, `s1r2c3-fix1` its repair, `s1r2c3-h1` the first heat of its branch and
-`s1r2c3-confirm` its confirmation.
+`s1r2c3` is the third of round 2 in stage 1, `s1r2c3-fix1` its repair, `s1r2c3-edit1` a person's signal in its place,
+`s1r2c3-h1` the first heat of its branch and `s1r2c3-confirm` its confirmation.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from marlsmith.schemas import Proposal, ProposalBrief
@@ -41,8 +42,20 @@ def candidate_id(brief: ProposalBrief, slot: int) -> str:
 
 
 def slot_of(id: str) -> str:
-    """What a candidate and its repairs have in common."""
-    return id.partition("-fix")[0]
+    """What a candidate, its repairs and its edits have in common."""
+    return re.split("-fix|-edit", id)[0]
+
+
+def edit_id(candidate: str, proposed: Sequence[str]) -> str:
+    """Of a person's signal in the place of this candidate, or of an earlier edit of it."""
+    slot = slot_of(candidate)
+    return f"{slot}-edit{1 + sum(slot_of(id) == slot and edit_of(id) > 0 for id in proposed)}"
+
+
+def edit_of(name: str) -> int:
+    """The number of the edit that a candidate or a branch is of, from 1; 0 where it is of none."""
+    found = re.search(r"-edit(\d+)", name)
+    return int(found[1]) if found else 0
 
 
 # ---------------------------------------------------------------- branches
@@ -57,9 +70,12 @@ def confirm_branch(search_branch: str) -> str:
     return f"{search_branch}-confirm"
 
 
-def confirm_control(stage: int, round: int, *, adapts: bool) -> str:
-    """The control of a confirmation: where a main run is adapted, each round has fresh random numbers."""
-    return confirm_branch(f"{control_branch(stage)}r{round}" if adapts else control_branch(stage))
+def confirm_control(stage: int, round: int, *, adapts: bool, edit: int = 0) -> str:
+    """The control of a confirmation: where a main run is adapted, each round has fresh random numbers, as has each
+    edit everywhere.
+    """
+    control = f"{control_branch(stage)}r{round}" if adapts else control_branch(stage)
+    return confirm_branch(f"{control}-edit{edit}" if edit else control)
 
 
 def lap_branch(stage: int) -> str:

@@ -10,14 +10,16 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from marlsmith.agents.critic import grounded
-from marlsmith.graph import evolving
+from marlsmith.graph import approval, evolving
 from marlsmith.graph.adapting import judge as adapting
 from marlsmith.graph.adapting import orders
 from marlsmith.graph.adapting.advance import advance as main_run_after
 from marlsmith.graph.adapting.advance import begin
-from marlsmith.graph.adapting.branches import members, proposes
+from marlsmith.graph.adapting.branches import members, rests
+from marlsmith.graph.adapting.comparison import comparison
 from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.admission import check_all, checks_name
+from marlsmith.graph.approval import Answer
 from marlsmith.graph.attempts import told_later
 from marlsmith.graph.briefs import code_of, diagnosis_brief
 from marlsmith.graph.context import Context
@@ -38,7 +40,6 @@ from marlsmith.graph.state import (
 from marlsmith.graph.trace import (
     Advanced,
     Allotted,
-    Approval,
     Checks,
     Diagnosed,
     Judged,
@@ -53,6 +54,7 @@ from marlsmith.graph.trace import (
 from marlsmith.graph.training_tool import make_train_branch
 from marlsmith.schemas import (
     AnswerError,
+    Candidate,
     Diagnosis,
     Evaluation,
     Record,
@@ -65,14 +67,14 @@ HISTORY = 8
 
 
 def start_stage(state: State, runtime: Runtime[Context]) -> State:
-    stage = state["stage"] + 1
-    _tell(runtime, _stage_started(stage, runtime.context))
-    opened = State(stage=stage, round=1, phase="search", verdict=None, approved=None, population=state["population"])
-    if not runtime.context.method(stage).adapts:
-        return opened
-    if stage - 1 == runtime.context.settings.method.opening:
-        opened["laps"] = [_begun(state, runtime)]
-    return {**opened, "population": [], "refusals": {}}
+    stage, context = state["stage"] + 1, runtime.context
+    opened = State(stage=stage, round=1, phase="search", verdict=None, approved=None)
+    if context.method(stage).adapts:
+        opened |= State(population=[], refusals={})
+        if stage - 1 == context.settings.method.opening:
+            opened["laps"] = [_begun(state, runtime)]
+    _tell(runtime, _stage_started(stage, context))
+    return opened
 
 
 def _stage_started(stage: int, context: Context) -> StageStarted:
@@ -83,7 +85,14 @@ def _stage_started(stage: int, context: Context) -> StageStarted:
         seeds = search_seeds(settings.seed, stage, method.search_seeds)
         again = confirm_seeds(settings.seed, stage, method.confirm_seeds)
     stages = settings.method.all_stages
-    return StageStarted(stage=stage, stages=stages, rounds=method.rounds, search_seeds=seeds, confirm_seeds=again)
+    return StageStarted(
+        stage=stage,
+        stages=stages,
+        rounds=method.rounds,
+        search_seeds=seeds,
+        confirm_seeds=again,
+        rests=rests(stage, context),
+    )
 
 
 def _begun(state: State, runtime: Runtime[Context]) -> LapMark:
@@ -102,7 +111,7 @@ def diagnose(state: State, runtime: Runtime[Context]) -> State:
     opened = State(attempt=0, pending=[], accepted=[], rejected={}, diagnosis=None)
     opened |= State(heat=1, racing=[], dropped={}, audited=[])
     critic, method = runtime.context.parts.roles.critic, runtime.context.method(state["stage"])
-    if not method.diagnose or not proposes(state["stage"], runtime.context):
+    if not method.diagnose or rests(state["stage"], runtime.context):
         return opened
     brief = diagnosis_brief(state, runtime.context)
     if not brief.evidence:
@@ -122,7 +131,7 @@ def diagnose(state: State, runtime: Runtime[Context]) -> State:
 
 def propose(state: State, runtime: Runtime[Context]) -> State:
     directory = runtime.context.directory
-    if not proposes(state["stage"], runtime.context):
+    if rests(state["stage"], runtime.context):
         return {"pending": []}
     given = shares(state, runtime.context)
     if given:
@@ -139,15 +148,7 @@ def propose(state: State, runtime: Runtime[Context]) -> State:
     for note in notes:
         _warn(state, runtime, note)
     for candidate in candidates:
-        event = Proposed(
-            candidate=candidate.id,
-            attempt=state["attempt"],
-            own_tokens=candidate.tokens,
-            own_money=candidate.money,
-            summary=summary(candidate.signal),
-            **candidate.model_dump(exclude={"id", "signal", "tokens", "money"}),
-        )
-        _tell(runtime, event)
+        _tell(runtime, _proposed(candidate, state["attempt"]))
     ids = [candidate.id for candidate in candidates]
     return {
         "pending": ids,
@@ -161,7 +162,7 @@ def check(state: State, runtime: Runtime[Context]) -> State:
 
     What is left in `rejected` is to be repaired in one more pass; the router needs to know no more.
     """
-    name, context = checks_name(state["stage"], state["round"], state["attempt"]), runtime.context
+    name, context = checks_name(state), runtime.context
 
     def examine() -> Checks:
         said = check_all(state["pending"], state, context, lambda sentence: _warn(state, runtime, sentence))
@@ -172,6 +173,8 @@ def check(state: State, runtime: Runtime[Context]) -> State:
         _tell(runtime, event)
     accepted = state["accepted"] + [event.candidate for event in checks if event.accepted]
     rejected = {event.candidate: list(event.problems) for event in checks if not event.accepted}
+    if state["edit"] in rejected:  # it is the person's to mend
+        return {"pending": [], **approval.asked_again(state)}
     repairs, attempt = runtime.context.method(state["stage"]).repairs, state["attempt"] + 1
     if not rejected or attempt > repairs:
         return {"pending": [], "accepted": accepted, "rejected": {}}
@@ -203,8 +206,11 @@ def judge(state: State, runtime: Runtime[Context]) -> State:
     if state["phase"] == "plain":
         return {}
     room = adapting if context.method(state["stage"]).adapts else evolving
-    searches = state["phase"] == "search"
-    delta = room.judge_search(state, context) if searches else room.judge_confirmation(state, context)
+    edit = state["edit"]
+    if state["phase"] == "search":
+        delta = room.judge_search(state, context) if edit is None else room.judge_edit(edit, state, context)
+    else:
+        delta = room.judge_confirmation(state, context)
     verdict = Verdict.model_validate(delta["verdict"])
     if verdict.decision == "accept" and context.method(state["stage"]).gate:
         reviewed = _reviewed(verdict, state, runtime)
@@ -219,19 +225,30 @@ def judge(state: State, runtime: Runtime[Context]) -> State:
         phase=state["phase"],
         verdict=Verdict.model_validate(delta["verdict"]),
         population=tuple(delta.get("population", state["population"])),
+        edit=edit,
+        **(comparison(state, delta, context) if room is adapting else {}),
     )
     _tell(runtime, event)
-    return {**delta, "history": [*state["history"], *told_later(state, delta, context)][-HISTORY:]}
+    if edit is not None:
+        delta = approval.after_a_trial(state, delta)
+    asks = (delta["verdict"] or {})["decision"] == "accept" and context.method(state["stage"]).approve
+    lines = [] if asks else told_later(state, delta, context)  # else the answer will tell
+    return {**delta, "history": [*state["history"], *lines][-HISTORY:]}
 
 
 def approve(state: State, runtime: Runtime[Context]) -> State:
-    """A person's yes or no. The node restarts from its top with the answer, so nothing stands before it."""
-    verdict = Verdict.model_validate(state["verdict"])
-    assert verdict.candidate is not None
-    question = Approval(stage=state["stage"], candidate=verdict.candidate, status="asked", verdict=verdict)
-    approved = bool(interrupt(plain(question))["approve"])
-    _tell(runtime, question.model_copy(update={"status": "approved" if approved else "refused"}))
-    return {"approved": approved}
+    """A person's word. The node restarts from its top with the answer: what stands before it only reads."""
+    context = runtime.context
+    asked = approval.question(state, context)
+    answer = Answer.model_validate(interrupt(plain(asked)))
+    delta, edit = approval.answered(answer, asked, state, context)
+    _tell(runtime, approval.told(answer, asked, edit))
+    if edit is not None:
+        _tell(runtime, _proposed(edit, 0))
+    if delta["approved"] is None:  # the round goes on
+        return delta
+    lines = [*told_later(state, delta, context), *approval.history_lines(answer, asked, state)]
+    return {**delta, "history": [*state["history"], *lines][-HISTORY:]}
 
 
 def promote(state: State, runtime: Runtime[Context]) -> State:
@@ -285,6 +302,17 @@ def _advanced(lap: Lap) -> Advanced:
     told = lap.evaluation.model_dump(include={"score", "scores", "interval", "metrics"})
     kept = {name: getattr(lap, name) for name in ("stage", "steps", "branch", "candidate", "alarm", "rolled_back_to")}
     return Advanced.model_validate({**kept, **told})
+
+
+def _proposed(candidate: Candidate, attempt: int) -> Proposed:
+    return Proposed(
+        candidate=candidate.id,
+        attempt=attempt,
+        own_tokens=candidate.tokens,
+        own_money=candidate.money,
+        summary=summary(candidate.signal),
+        **candidate.model_dump(exclude={"id", "signal", "tokens", "money"}),
+    )
 
 
 def _tell(runtime: Runtime[Context], event: Record) -> None:

@@ -16,7 +16,7 @@ from marlsmith.graph.adapting import outcome as adapting
 from marlsmith.graph.briefs import scored
 from marlsmith.graph.context import Context
 from marlsmith.graph.methods import branch_steps
-from marlsmith.graph.naming import confirm_branch, control_branch, heat_branch, slot_of
+from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, edit_of, heat_branch, slot_of
 from marlsmith.graph.state import Outcome, Phase, State
 from marlsmith.graph.trace import CandidateStanding, Finished, Gain, Player, Standing, ValidatorEffect
 from marlsmith.schemas import Evaluation, Verdict
@@ -55,7 +55,8 @@ def _compared(state: State, context: Context) -> tuple[Phase, Evaluation | None,
     promotion = state["promotion"]
     finalists = [promotion["candidate"]] if promotion is not None else list(state["finalists"])[::-1]
     for id in finalists:
-        control = scored(state, context, confirm_branch(control_branch(state["finalists"][id])))
+        again = confirm_control(state["finalists"][id], 0, adapts=False, edit=edit_of(id))
+        control = scored(state, context, again)
         candidate = scored(state, context, confirm_branch(id))
         if control is not None and candidate is not None:
             return "confirm", control, candidate
@@ -73,8 +74,6 @@ def _reason(state: State) -> str:
     verdict, promotion = Verdict.model_validate(state["verdict"]), state["promotion"]
     if promotion is not None and verdict.candidate != promotion["candidate"]:
         return f"stage {promotion['stage']} promoted {promotion['candidate']}; since then: {verdict.reason}"
-    if state["approved"] is False:
-        return f"{verdict.reason}; the promotion was refused"
     return verdict.reason
 
 

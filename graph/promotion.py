@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from marlsmith.graph.briefs import code_of
+from marlsmith.graph.briefs import code_of, main_brief
 from marlsmith.graph.context import Context
-from marlsmith.graph.naming import confirm_branch, confirm_control
+from marlsmith.graph.naming import confirm_branch, confirm_control, edit_of
 from marlsmith.graph.state import State
 from marlsmith.graph.trace import PromotionReviewed
 from marlsmith.schemas import PromotionBrief, Review, Verdict, printable
@@ -36,6 +36,7 @@ def vetoed(verdict: Verdict, review: PromotionReviewed) -> Verdict:
 def _brief(verdict: Verdict, id: str, state: State, context: Context) -> PromotionBrief:
     directory, method = context.directory, context.settings.method.at(state["stage"])
     candidate = directory.candidate(id)
+    control = confirm_control(state["stage"], state["round"], adapts=method.adapts, edit=edit_of(id))
     return PromotionBrief(
         task=context.parts.card,
         candidate=candidate,
@@ -44,5 +45,6 @@ def _brief(verdict: Verdict, id: str, state: State, context: Context) -> Promoti
         reward_mode=method.reward_mode,
         verdict=verdict,
         evaluation=directory.required_evaluation(confirm_branch(id)),
-        control=directory.required_evaluation(confirm_control(state["stage"], state["round"], adapts=method.adapts)),
+        control=directory.required_evaluation(control),
+        main=main_brief(state, context),
     )

@@ -15,7 +15,7 @@ from marlsmith.graph import bandit
 from marlsmith.graph.bandit import Play, Share
 from marlsmith.graph.briefs import proposal_brief
 from marlsmith.graph.context import Context
-from marlsmith.graph.naming import candidate_id, control_branch, filled, slot_of
+from marlsmith.graph.naming import candidate_id, control_branch, edit_of, filled, slot_of
 from marlsmith.graph.seeds import role_seed
 from marlsmith.graph.state import State, Words
 from marlsmith.schemas import (
@@ -139,7 +139,7 @@ def _plays(cast: Iterable[str], state: State, context: Context) -> dict[str, lis
     """What each author's slots of earlier rounds came to. A slot's candidates are the first and its repairs."""
     plays = {name: [bandit.silent(**words) for words in state["unanswered"].get(name, [])] for name in cast}
     for _, ids in groupby(sorted(state["proposed"], key=slot_of), key=slot_of):
-        family = [context.directory.candidate(id) for id in ids]
+        family = [context.directory.candidate(id) for id in ids if not edit_of(id)]  # those are a person's
         if family[0].author in plays:
             gain = max(_gain(candidate, state) for candidate in family)
             words = sum(bandit.in_trainings(candidate.tokens, candidate.money) for candidate in family)

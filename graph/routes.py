@@ -10,18 +10,22 @@ from langgraph.types import Send
 
 from marlsmith.graph.adapting import branches
 from marlsmith.graph.context import Context
-from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch
+from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, edit_of
 from marlsmith.graph.state import NATIVE_ID, BranchTask, Phase, State
 
 
-def after_check(state: State, runtime: Runtime[Context]) -> list[Send] | Literal["propose", "judge"]:
+def after_check(state: State, runtime: Runtime[Context]) -> list[Send] | Literal["propose", "judge", "approve"]:
     """Repairs first; then the branches that are due, among them the stage's control until it was trained.
 
     Where nothing was accepted the control is trained all the same: the next round's critic needs it, and a main run
-    goes on with it.
+    goes on with it. A question that stands again, for what a person would rather have was refused, goes back to them.
     """
     if state["rejected"]:
         return "propose"
+    if state["edit"] is not None:
+        return _edited(state["edit"], state, runtime.context) or "judge"
+    if (state["verdict"] or {}).get("decision") == "accept":
+        return "approve"
     stage, evaluated = state["stage"], state["evaluated"]
     if runtime.context.method(stage).adapts:
         return _sent(branches.first_heats(state, runtime.context)) or "judge"
@@ -44,10 +48,11 @@ def after_judge(
         return "diagnose"
     if decision == "race" and state["racing"]:
         return _sent(branches.next_heats(state))
-    if decision == "confirm" and candidate is not None:
-        if method.adapts:
-            return _sent(branches.confirmation(candidate, state, runtime.context))
-        control = confirm_control(state["stage"], state["round"], adapts=False)
+    if decision == "confirm" and method.adapts and state["racing"]:
+        return _sent(branches.confirmation(state, runtime.context))
+    if decision == "confirm" and not method.adapts and candidate is not None:
+        edit = edit_of(candidate)
+        control = confirm_control(state["stage"], state["round"], adapts=False, edit=edit)
         due = {control: NATIVE_ID, confirm_branch(candidate): candidate}
         return _sent([_task(branch, id, state, "confirm") for branch, id in due.items()])
     if decision == "accept":
@@ -55,8 +60,18 @@ def after_judge(
     return after_promotion(state, runtime)
 
 
-def after_approve(state: State, runtime: Runtime[Context]) -> Literal["promote", "advance", "start_stage", "finish"]:
-    return "promote" if state["approved"] else after_promotion(state, runtime)
+def after_approve(
+    state: State, runtime: Runtime[Context]
+) -> Literal["promote", "check", "approve", "diagnose", "advance", "start_stage", "finish"]:
+    """A yes; a person's own signal, to be checked; a question that stands again; a no, as after any refused round."""
+    if state["approved"]:
+        return "promote"
+    if state["edit"] is not None:
+        return "check"
+    decision = (state["verdict"] or {}).get("decision")
+    if decision == "accept":
+        return "approve"
+    return "diagnose" if decision == "refine" else after_promotion(state, runtime)
 
 
 def after_promotion(state: State, runtime: Runtime[Context]) -> Literal["advance", "start_stage", "finish"]:
@@ -72,9 +87,18 @@ def after_advance(state: State, runtime: Runtime[Context]) -> list[Send] | Liter
     """
     if state["stage"] < runtime.context.settings.method.all_stages:
         return "start_stage"
-    if state["promotion"] is None:
+    if state["promotion"] is None or not runtime.context.settings.method.plain:
         return "finish"
     return _sent(branches.plain(state, runtime.context))
+
+
+def _edited(id: str, state: State, context: Context) -> list[Send]:
+    """A person's signal has nobody to race with: all its heats at once."""
+    if context.method(state["stage"]).adapts:
+        due = branches.whole(id, id, "search", state, context)
+    else:
+        due = [_task(id, id, state, "search")]
+    return _sent([task for task in due if task["branch"] not in state["evaluated"]])
 
 
 def _sent(tasks: Sequence[BranchTask]) -> list[Send]:

@@ -18,12 +18,13 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, StateSnapshot
 
 from marlsmith.graph import jail
+from marlsmith.graph.approval import Answer, answer_name
 from marlsmith.graph.context import Context, Outfitter, Parts
 from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.state import State, initial_state
-from marlsmith.graph.trace import Event, RunPaused, RunStarted
+from marlsmith.graph.trace import Event, RunPaused, RunStarted, identity
 from marlsmith.graph.wiring import Machine, build_with, fingerprint
 from marlsmith.marl.executor import Cancelled, Executor
 from marlsmith.schemas import Interrupted, PausingError, UserError, plain, printable
@@ -34,7 +35,11 @@ class Paused(Exception):
 
 
 class WaitingForApproval(Exception):
-    """The run has a question for a person; resume it with the answer."""
+    """The run has a question for a person; resume it with the answer. Under `name` the answer will be kept."""
+
+    def __init__(self, sentence: str, name: str = "") -> None:
+        super().__init__(sentence)
+        self.name = name
 
 
 class Stop:
@@ -88,19 +93,19 @@ def start(settings: RunSettings, outfitter: Outfitter, path: Path, *, stop: Stop
 
 
 def resume(
-    path: Path, outfitter: Outfitter, *, stop: Stop | None = None, approve: bool | None = None
+    path: Path, outfitter: Outfitter, *, stop: Stop | None = None, answer: Answer | None = None
 ) -> Iterator[Event]:
-    """An existing run from where it stands; `approve` answers its question. Raises what `start` raises.
+    """An existing run from where it stands, with the answer to its question. Raises what `start` raises.
 
-    A run that had finished says so again, without asking for an executor.
+    A run that had finished says so again, without asking for an executor; one that waits asks again.
     """
     directory = RunDirectory.open(path, fingerprint())
     with directory.lock():
-        yield from _drive(directory, outfitter, None, stop or Stop(), approve)
+        yield from _drive(directory, outfitter, None, stop or Stop(), answer)
 
 
 def _drive(
-    directory: RunDirectory, outfitter: Outfitter, executor: Executor | None, stop: Stop, approve: bool | None
+    directory: RunDirectory, outfitter: Outfitter, executor: Executor | None, stop: Stop, answer: Answer | None
 ) -> Iterator[Event]:
     journal = Journal(directory)
     with _saver(directory) as saver:
@@ -108,11 +113,14 @@ def _drive(
         config = _config(directory.settings)
         before = machine.get_state(config)
         if _is_finished(before):
-            if approve is not None:
+            if answer is not None:
                 raise UserError(f"{directory.path} has finished and waits for no approval: `marlsmith show` tells it")
             yield journal.finished()
             return
-        given = _input(before, approve, directory)
+        answer = _answer(before, answer, directory)
+        if before.interrupts and answer is None:
+            yield from _asked(before, journal, directory)
+        given = _input(before, answer)
         executor, told_the_end = executor or outfitter.engage(directory.settings), False
         try:
             report = executor.jail(directory.settings.train.device)
@@ -136,8 +144,7 @@ def _drive(
             executor.close()
         after = machine.get_state(config)
         if after.interrupts:
-            yield journal.record(dict(after.interrupts[0].value))
-            raise WaitingForApproval(_question(directory))
+            yield from _asked(after, journal, directory)
         if not _is_finished(after):
             raise RuntimeError(f"{directory.path} ended before {after.next} without a verdict")
         if not told_the_end:  # the process before was killed when `finish` had done its work
@@ -210,25 +217,46 @@ def _config(settings: RunSettings) -> RunnableConfig:
 
 def recursion_limit(method: Method) -> int:
     """The longest way through the machine: a loop of ours ends as an error, a long run does not."""
-    a_round = 3 + 2 * (method.repairs + 1)  # diagnose, branch, judge; propose and check for each pass
-    a_stage = 1 + a_round * method.rounds + 4  # start_stage; branch, judge, approve, promote
-    return a_stage * method.stages + 2
+    heats = method.heats if method.adapts else 1
+    tried = 2 * heats + 3  # branch and judge for each heat, and once more to confirm; approve
+    a_round = 1 + 2 * (method.repairs + 1) + tried  # diagnose; propose and check for each pass
+    a_stage = 1 + a_round * method.rounds + 1 + tried + 2  # start_stage; check, for a person's signal; promote, advance
+    prelude = recursion_limit(method.prelude) if method.prelude is not None else 0
+    return prelude + a_stage * method.stages + 3  # branch and judge of the plain training; finish
 
 
-def _input(snapshot: StateSnapshot, approve: bool | None, directory: RunDirectory) -> State | Command[Any] | None:
+def _input(snapshot: StateSnapshot, answer: Answer | None) -> State | Command[Any] | None:
     """What LangGraph is to be given; new input to a run under way would start it over."""
-    if snapshot.interrupts:
-        if approve is None:
-            raise WaitingForApproval(_question(directory))
-        return Command(resume={"approve": approve})
-    if approve is not None:
-        raise UserError(f"{directory.path} waits for no approval: go on with `marlsmith resume {directory.path}`")
+    if answer is not None:
+        return Command(resume=plain(answer))
     return None if snapshot.next else initial_state()
 
 
-def _question(directory: RunDirectory) -> str:
+def _answer(snapshot: StateSnapshot, answer: Answer | None, directory: RunDirectory) -> Answer | None:
+    """To the question that waits. It is kept before anything is done about it, so that a kill does not lose it."""
     path = directory.path
-    return f"{path} waits for your approval: answer with `marlsmith approve {path} --yes` or `--no`"
+    if not snapshot.interrupts:
+        if answer is not None:
+            raise UserError(f"{path} waits for no approval: go on with `marlsmith resume {path}`")
+        return None
+    name = answer_name(snapshot.interrupts[0].value)
+    before = directory.kept(name, Answer)
+    if before is None:
+        return answer and directory.once(name, Answer, lambda: answer)
+    if answer not in (None, before):
+        raise UserError(f"{path} was answered already ({before.decision}): go on with `marlsmith resume {path}`")
+    return before
+
+
+def _asked(snapshot: StateSnapshot, journal: Journal, directory: RunDirectory) -> Iterator[Event]:
+    """The question, and the end of this process."""
+    question, path = dict(snapshot.interrupts[0].value), directory.path
+    told = [event for event in directory.events() if identity(event) == identity(question)]
+    yield told[0] if told else journal.record(question)
+    raise WaitingForApproval(
+        f"{path} waits for your approval: answer with `marlsmith approve {path} --yes`, `--no` or `--edit FILE`",
+        answer_name(question),
+    )
 
 
 def _is_finished(snapshot: StateSnapshot) -> bool:

@@ -43,6 +43,13 @@ class Refusal(TypedDict):
     reason: str
 
 
+class Question(TypedDict):
+    """To a person, about what the statistics accept; it waits while an edit of it is tried."""
+
+    verdict: dict[str, Any]
+    phase: Phase
+
+
 class LapMark(TypedDict):
     """The main run after a stage."""
 
@@ -92,6 +99,8 @@ class State(TypedDict, total=False):
     history: list[str]  # the last diagnoses and what came of them, one line each
     verdict: dict[str, Any] | None
     approved: bool | None
+    edit: str | None  # a person's own signal, on trial in the place of what they were asked about
+    questions: list[Question]  # that wait for the outcome of it, the innermost last
     promotion: Promotion | None
     finished: bool
 
@@ -121,6 +130,8 @@ def initial_state() -> State:
         history=[],
         verdict=None,
         approved=None,
+        edit=None,
+        questions=[],
         promotion=None,
         finished=False,
     )

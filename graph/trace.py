@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from marlsmith.agents.asking.question import Role
+from marlsmith.graph.approval_case import ApprovalCase
 from marlsmith.graph.bandit import Share
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.state import Phase
@@ -59,6 +60,7 @@ class StageStarted(Record):
     rounds: int
     search_seeds: tuple[int, ...]
     confirm_seeds: tuple[int, ...]
+    rests: str | None = Field(None, description="why nobody is asked for candidates in it")
 
 
 class Diagnosed(Record):
@@ -158,7 +160,23 @@ class ToolResult(Record):
     evaluation: Evaluation
 
 
+class Compared(Record):
+    """A candidate of a round that is judged against the control, as far as it was trained."""
+
+    candidate: str
+    seeds: int
+    score: float | None
+    gain: float | None = Field(description="mean paired score difference to the control under these seeds")
+    interval: tuple[float, float] | None = Field(description="of the gain, two-sided 95%")
+    lower_bound: float | None = Field(description="of the gain, one-sided at the level of the test")
+    came: Literal["racing", "dropped", "failed", "passed", "confirmed", "refused", "taken", "left"]
+    audited: bool = Field(False, description="the race had dropped it, and it was trained on all the same")
+    reason: str = ""
+
+
 class Judged(Record):
+    """`control` and `compared` only where a main run is adapted: all of the round, or who was confirmed."""
+
     event: Literal["judged"] = "judged"
     stage: int
     round: int
@@ -166,6 +184,9 @@ class Judged(Record):
     phase: Phase
     verdict: Verdict
     population: tuple[str, ...]
+    edit: str | None = Field(None, description="a person's signal, on trial by itself after the round's candidates")
+    control: float | None = Field(None, description="its score, over all its seeds")
+    compared: tuple[Compared, ...] = ()
 
 
 class PromotionReviewed(Record):
@@ -179,12 +200,18 @@ class PromotionReviewed(Record):
     reasons: tuple[str, ...]
 
 
-class Approval(Record):
+class Approval(ApprovalCase):
+    """A question to a person with its grounds, or the answer to it without."""
+
     event: Literal["approval"] = "approval"
     stage: int
     candidate: str
-    status: Literal["asked", "approved", "refused"]
+    asking: int = Field(1, description="which time it is asked: it stands again after an edit that failed")
+    status: Literal["asked", "approved", "refused", "edited"]
     verdict: Verdict
+    reason: str = Field("", description="of the answer, in the person's words")
+    edit: str | None = Field(None, description="the candidate that the person put in its place, to be tried first")
+    waiting: str | None = Field(None, description="of an edit that has passed: whom a no asks about again")
 
 
 class Promoted(Record):
@@ -331,10 +358,10 @@ _IDENTITY: dict[str, tuple[str, ...]] = {
     "role_tool": ("author", "place", "number"),
     "tool_call": ("branch",),
     "tool_result": ("branch",),
-    "judged": ("stage", "round", "phase", "heat"),
+    "judged": ("stage", "round", "phase", "heat", "edit"),
     "advanced": ("stage",),
     "promotion_review": ("candidate",),
-    "approval": ("candidate", "status"),
+    "approval": ("candidate", "asking", "status"),
     "promoted": ("stage",),
     "warning": ("stage", "round", "message"),
     "finished": (),

@@ -42,11 +42,11 @@ def build_with(saver: BaseCheckpointSaver[str] | None) -> Machine:
     graph.add_edge("start_stage", "diagnose")
     graph.add_edge("diagnose", "propose")
     graph.add_edge("propose", "check")
-    graph.add_conditional_edges("check", after_check, ["propose", "branch", "judge"])
+    graph.add_conditional_edges("check", after_check, ["propose", "branch", "judge", "approve"])
     graph.add_edge("branch", "judge")
     ends = ["advance", "start_stage", "finish"]
     graph.add_conditional_edges("judge", after_judge, ["diagnose", "branch", "approve", "promote", *ends])
-    graph.add_conditional_edges("approve", after_approve, ["promote", *ends])
+    graph.add_conditional_edges("approve", after_approve, ["promote", "check", "approve", "diagnose", *ends])
     graph.add_conditional_edges("promote", after_promotion, ends)
     graph.add_conditional_edges("advance", after_advance, ["branch", "start_stage", "finish"])
     graph.add_edge("finish", END)

@@ -34,6 +34,12 @@ class TrainConfig(Record):
     )
     device: str = Field("cpu", description="where everything lies: cpu, cuda or cuda:NUMBER")
 
+    @field_validator("fade", mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        """Said on a command line, where a method's preset has a fade."""
+        return None if value == "none" else value
+
     @property
     def whole_steps(self) -> int:
         """Environment steps of each member until the training ends: whole rollouts."""

@@ -115,16 +115,18 @@ def _begun(request: BranchRequest, signal: Signal, task: Task, checkpoint: bytes
     """A training from scratch; or the one that was saved, taken up where it stood and under the branch's signal.
 
     Where the signal is the one that it was saved under, nothing is changed: the branch is the same training, bit
-    for bit. Environments that cannot be saved begin new episodes.
+    for bit. Environments of others cannot be saved and begin new episodes: there, branches one after another are
+    repeatable, yet not to the bit what one training would be.
     """
     start = request.start
     first = signal if start is None else start.signal
     trainer = Trainer(task, _program(first, task.card), request.train, request.seeds, request.reward_mode)
-    if start is not None and checkpoint is not None:
-        trainer.load(unpack(checkpoint)[0])
-    trainer.begin_branch(request.begins, request.ends)
     if start is None:
+        trainer.begin_branch(request.begins, request.ends)
         return trainer
+    assert checkpoint is not None, "it is sent along with a start"
+    trainer.load(unpack(checkpoint)[0])
+    trainer.begin_branch(request.begins, request.ends)
     if start.fork is not None:
         trainer.fork(start.fork)
     if signal != start.signal:

@@ -195,3 +195,4 @@ class PromotionBrief(Record):
     verdict: Verdict
     evaluation: Evaluation
     control: Evaluation
+    main: MainRun | None = Field(None, description="None: candidate and control were trained from scratch")

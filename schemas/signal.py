@@ -276,7 +276,7 @@ class Candidate(Record):
     stage: int
     round: int
     author: str
-    kind: Literal["native", "new", "mutate", "crossover", "tune", "repair"]
+    kind: Literal["native", "new", "mutate", "crossover", "tune", "repair", "edit"]
     parents: tuple[str, ...] = ()
     rationale: str
     tokens: int = Field(0, description="that its making took")

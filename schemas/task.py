@@ -58,6 +58,7 @@ class Metric(Record):
     name: str
     unit: str
     meaning: str
+    best: float | None = Field(None, description="the highest value that it can have; None: not known")
 
 
 class Actions(Record):

@@ -14,10 +14,12 @@ from typer.testing import CliRunner, Result
 
 from marlsmith.agents.settings import Budget, Limits, ModelSettings, Price, RoleSettings
 from marlsmith.cli import app
-from marlsmith.commands.dry_run import Trial, environment_steps, estimate
+from marlsmith.commands.dry_run import Trial, estimate
 from marlsmith.commands.forecast import Range, questions
-from marlsmith.graph.methods import Method, RunSettings
+from marlsmith.graph.methods import PRESETS, Method, RunSettings, method_from
 from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.graph.workload import Workload
+from marlsmith.marl.config import TrainConfig
 
 SMALL = ["--steps", "400", "--episodes", "4", "--seeds", "2", "--confirm-seeds", "2", "--rounds", "2"]
 SMALL += ["--candidates", "1"]
@@ -67,7 +69,7 @@ def test_nothing_is_written_and_nobody_is_asked(
 def test_the_steps_of_every_stage_count() -> None:
     method = Method(stages=2, rounds=3, candidates=2, search_seeds=4, confirm_seeds=5)
     made = settings().model_copy(update={"method": method})
-    assert environment_steps(made) == 2 * ((1 + 3 * 2) * 4 + 2 * 5) * 30_000
+    assert Workload(made).whole == 2 * ((1 + 3 * 2) * 4 + 2 * 5) * 30_000
 
 
 def test_questions_follow_the_method() -> None:
@@ -77,6 +79,49 @@ def test_questions_follow_the_method() -> None:
     assert questions("critic", Method(diagnose=False)) == Range()
     assert questions("validator", method).low == 12
     assert questions("validator", method).high == 2 * (12 * 2 + 1)
+
+
+def main_run(name: str = "llm-also", **overrides: object) -> RunSettings:
+    method = method_from(name, overrides)
+    made = settings().model_copy(update={"method": method, "method_name": name})
+    return made.model_copy(update={"train": TrainConfig(steps=method.stages * method.branch_steps)})
+
+
+def test_of_an_adapted_run_main_and_search_steps_are_told_apart() -> None:
+    made = estimate(main_run(), TRIAL)
+    assert made.main_steps == 8 * 120_000
+    round_of_three = 3 * 8 * 20_000
+    longer, last, plain = 4 * 8 * 40_000, 4 * 8 * 20_000, 8 * 120_000
+    assert made.search_steps.high == 6 * 2 * round_of_three + 5 * 2 * longer + 2 * last + plain
+    assert made.search_steps.low == round_of_three / 2, "one heat of one round, after which nothing is left to gain"
+    assert made.search_steps.low < made.search_steps.likely < made.search_steps.high
+    assert made.environment_steps == made.main_steps + made.search_steps.high
+    assert made.minutes.low < made.minutes.likely < made.minutes.high
+
+
+@pytest.mark.parametrize(("name", "plains"), [("also-sparse", 0), ("also-one-shot", 1), ("also-always", 1)])
+def test_an_arm_without_a_gate_costs_the_main_run_and_what_it_is_compared_with(name: str, plains: int) -> None:
+    made = estimate(main_run(name), TRIAL)
+    assert made.main_steps == 8 * 120_000
+    assert made.search_steps == Range(1, 1, 1) * (plains * made.main_steps)
+
+
+def test_a_prelude_is_counted() -> None:
+    alone, both = estimate(main_run(), TRIAL), estimate(main_run("lero+also"), TRIAL)
+    searched = ((1 + 4 * 3) * 4 + 2 * 5) * 30_000
+    assert both.search_steps.high - alone.search_steps.high == searched
+    assert both.search_steps.low - alone.search_steps.low == searched
+    assert both.calls.low - alone.calls.low == 12 + 12 + 3
+
+
+def test_the_critic_of_a_main_run_is_asked_in_every_round_that_is_played() -> None:
+    method = PRESETS["llm-also"]
+    assert questions("critic", method).high == 2 * 12
+    assert questions("critic", PRESETS["also-metrics"]) == Range()
+    assert questions("generator", method).low == 3
+    assert questions("generator", PRESETS["also-sparse"]) == Range()
+    assert questions("generator", PRESETS["also-one-shot"]).low == 1
+    assert questions("validator", PRESETS["also-always"]).low == 6, "nothing is reviewed before it is taken"
 
 
 def test_money_is_tokens_times_price() -> None:

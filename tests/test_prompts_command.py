@@ -54,6 +54,32 @@ def test_all_roles_are_printed_and_what_is_made_up_says_so() -> None:
     assert "mpe/simple_spread" in text
 
 
+def test_of_a_main_run_a_second_round_after_a_refused_first_is_printed() -> None:
+    told = printed("--method", "llm-also", "--candidates", 1)
+    assert [each["place"] for each in told if each["role"] == "critic"] == ["s1r1", "s1r2"]
+    assert [each["place"] for each in told if each["role"] == "generator"] == ["s1r1a0/1", "s1r2a0/1"]
+    assert all(each["example"] for each in told), "the main run that they are told of is made up"
+    first, second = (each["messages"][-1]["content"] for each in told if each["role"] == "generator")
+    refused = "the lower bound -0.020 of the mean gain +0.100 does not exceed the margin 0"
+    assert refused not in first
+    assert refused in second
+    (again,) = (each["messages"][-1]["content"] for each in told if each["place"] == "s1r2")
+    assert "s1r1c1.gain = 0.1" in again
+    assert "stage 1 round 1: found nothing; nothing promoted; s1r1c1" in again
+
+
+def test_a_prelude_is_printed_before_the_main_run_that_carries_its_winner() -> None:
+    told = [each for each in printed("generator", "--method", "lero+also") if each["place"].endswith("/1")]
+    assert [(each["place"], each["example"]) for each in told] == [
+        ("s1r1a0/1", False),
+        ("s2r1a0/1", True),
+        ("s2r2a0/1", True),
+    ]
+    searched, adapted, _ = (each["messages"][-1]["content"] for each in told)
+    assert "s1r1c1" not in searched
+    assert "s1r1c1" in adapted
+
+
 def test_the_templates_can_be_copied_changed_and_used(tmp_path: Path) -> None:
     own = tmp_path / "own"
     assert marlsmith("prompts", "--copy", own).exit_code == 0

@@ -17,7 +17,7 @@ from marlsmith.agents.asking.question import Question, Reply, Role
 from marlsmith.agents.config import Choice, read_config, role_settings
 from marlsmith.agents.offline.draft import Draft
 from marlsmith.cli import app
-from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.methods import PRESETS, RunSettings
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.marl.checking.dynamic import check_signal
 from marlsmith.marl.checking.samples import sample
@@ -180,6 +180,11 @@ def test_the_commands_shown_work_one_after_the_other(
 def test_the_table_lists_every_command() -> None:
     shown = set(re.findall(r"^\| `marlsmith (\w+)", README, re.MULTILINE))
     assert shown == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_every_method_of_a_main_run_is_explained() -> None:
+    shown = re.findall(r"^\| `(\w[\w+-]+)` \|", PAGES["docs/adaptation.md"], re.MULTILINE)
+    assert sorted(shown) == sorted(name for name, method in PRESETS.items() if method.adapts)
 
 
 @pytest.mark.parametrize("page", [*PAGES, "benchmarks/README.md"])

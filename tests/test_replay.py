@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from marlsmith.agents.settings import ModelSettings, RoleSettings
 from marlsmith.cli import app
 from marlsmith.commands.local import Local
+from marlsmith.graph.approval import Answer
 from marlsmith.graph.methods import RunSettings, method_from
 from marlsmith.graph.run import WaitingForApproval, resume, start
 from marlsmith.graph.run_directory import RunDirectory
@@ -221,22 +222,21 @@ def test_a_promotion_is_approved_as_it_was(tmp_path: Path, monkeypatch: pytest.M
     """The driver's part is played by a script: whether a small training ends in a question, nobody can say."""
     source = RunDirectory.create(tmp_path / "run", RunSettings(task="mpe/simple_spread"), "")
     if answered:
-        source.append_event({"event": "approval", "status": "asked", "stage": 1})
-        source.append_event({"event": "approval", "status": "refused", "stage": 1})
+        source.once("s1r1c1-answer1", Answer, lambda: Answer(decision="no", reason="too greedy"))
 
     def start(settings: RunSettings, *arguments: object, **options: object) -> Iterator[dict[str, Any]]:
         assert settings.roles.replay == str(source.path)
         yield {"event": "warning", "stage": 1, "round": 1, "message": "begun"}
-        raise WaitingForApproval("it waits")
+        raise WaitingForApproval("it waits", "s1r1c1-answer1")
 
-    def resume(*arguments: object, approve: bool, **options: object) -> Iterator[dict[str, Any]]:
-        yield {"event": "warning", "stage": 1, "round": 1, "message": f"approved: {approve}"}
+    def resume(*arguments: object, answer: Answer, **options: object) -> Iterator[dict[str, Any]]:
+        yield {"event": "warning", "stage": 1, "round": 1, "message": f"{answer.decision}: {answer.reason}"}
 
     monkeypatch.setattr("marlsmith.commands.replay.start", start)
     monkeypatch.setattr("marlsmith.commands.replay.resume", resume)
     result = marlsmith("run", "--replay", source.path, "--out", tmp_path / "again", "--json")
     messages = [json.loads(line)["message"] for line in result.stdout.splitlines()]
-    assert (result.exit_code, messages) == ((0, ["begun", "approved: False"]) if answered else (10, ["begun"]))
+    assert (result.exit_code, messages) == ((0, ["begun", "no: too greedy"]) if answered else (10, ["begun"]))
 
 
 # ---------------------------------------------------------------- whatever the machine's load: trainings are made up

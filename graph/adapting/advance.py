@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from marlsmith.graph.adapting import branches, main_run
 from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.adapting.merging import merged
+from marlsmith.graph.briefs import code_of
 from marlsmith.graph.context import Context
 from marlsmith.graph.judging.monitor import hacked
 from marlsmith.graph.naming import control_branch, lap_branch
+from marlsmith.graph.run_directory import explained
 from marlsmith.graph.state import NATIVE_ID, State
 from marlsmith.marl.config import BranchRequest
-from marlsmith.schemas import NATIVE, Evaluation, Signal
+from marlsmith.schemas import NATIVE, Evaluation, Signal, UserError
 
 
 def begin(context: Context, incumbent: str = NATIVE_ID) -> Lap:
     """The main run before its first step. Its signal is native, or what the search before it has found."""
-    stage = context.settings.method.opening
-    name = lap_branch(stage)
-    heats = [context.directory.required_evaluation(heat) for heat in branches.heats(name, context)]
-    lap = Lap(
-        stage=stage,
+    name = lap_branch(context.settings.method.opening)
+    found = context.directory.lap(name, Lap)
+    if found is None:
+        found = context.directory.write_lap(name, _first(name, incumbent, context))
+    context.directory.forget_checkpoints(branches.heats(name, context))
+    return found
+
+
+def _first(name: str, incumbent: str, context: Context) -> Lap:
+    start = merged(name, [context.directory.required_evaluation(heat) for heat in branches.heats(name, context)])
+    if start.error is not None:
+        raise UserError(f"the main run could not begin ({start.error.stage}: {start.error.message}): start a new run")
+    return Lap(
+        stage=context.settings.method.opening,
         branch=name,
         candidate=incumbent,
         signal=NATIVE if incumbent == NATIVE_ID else context.directory.candidate(incumbent).signal,
         trained=NATIVE,
         steps=0,
         checkpoints=_kept(name, name, context),
-        evaluation=merged(name, heats).model_copy(update={"candidate": incumbent}),
+        evaluation=start.model_copy(update={"candidate": incumbent}),
     )
-    return context.directory.write_lap(name, lap)
 
 
 def advance(state: State, context: Context) -> Lap:
@@ -38,9 +49,11 @@ def advance(state: State, context: Context) -> Lap:
     stage, name = state["stage"], lap_branch(state["stage"])
     found = context.directory.lap(name, Lap)
     if found is None:
-        found = context.directory.write_lap(name, _lap(state, context))
+        found = context.directory.write_lap(name, _watched(_lap(state, context), context))
+    _show(found, context)
     of_the_stage = [branch for branch, outcome in state["evaluated"].items() if outcome["stage"] == stage]
     context.directory.forget_checkpoints(of_the_stage)
+    _prune(main_run.laps(context, stage), context)
     return found
 
 
@@ -61,14 +74,16 @@ def _lap(state: State, context: Context) -> Lap:
         signal=signal,
         trained=signal,
         steps=branches.end_of(stage, context),
-        checkpoints=_kept(branch, lap_branch(stage), context),
+        checkpoints=before.checkpoints,
         evaluation=before.evaluation,  # until it has its own
     )
+    if chosen.error is not None:
+        return _back(lap, before, f"{branch} failed ({chosen.error.stage}): {chosen.error.message}")
+    lap = lap.model_copy(update={"checkpoints": _kept(branch, lap_branch(stage), context)})
     played = evaluate(lap, "main", lap_branch(stage), context)
-    lap = lap.model_copy(
+    return lap.model_copy(
         update={"evaluation": played.model_copy(update={"terms": chosen.terms, "curve": chosen.curve})}
     )
-    return _watched(lap, context)
 
 
 def evaluate(lap: Lap, episodes: str, name: str, context: Context) -> Evaluation:
@@ -93,13 +108,6 @@ def evaluate(lap: Lap, episodes: str, name: str, context: Context) -> Evaluation
         return merged(name, list(pool.map(play, heats)))
 
 
-def _kept(branch: str, name: str, context: Context) -> tuple[str, ...]:
-    return tuple(
-        context.directory.keep_checkpoint(source, target)
-        for source, target in zip(branches.heats(branch, context), branches.heats(name, context), strict=True)
-    )
-
-
 # ---------------------------------------------------------------- rollback
 
 
@@ -108,25 +116,34 @@ def _watched(lap: Lap, context: Context) -> Lap:
 
     Without a signal there is nothing to hack: such a main run is left alone, as a plain training would be.
     """
-    if lap.signal.is_native or lap.evaluation.error is not None:
+    good = _best(main_run.laps(context, lap.stage - 1))
+    if lap.signal.is_native or lap.alarm is not None or lap.evaluation.error is not None or good is None:
         return lap
-    earlier = [each for each in main_run.laps(context, lap.stage - 1) if each.evaluation.score is not None]
-    good = max(earlier, key=lambda each: (each.evaluation.score or 0.0, each.stage))
     curve = lap.evaluation.curve
     shaped = (curve[0].shaped_return, curve[-1].shaped_return) if curve else (0.0, 0.0)
     method = context.settings.method
     alarm = hacked(good.evaluation.scores, lap.evaluation.scores, *shaped, level=method.level / method.stages)
-    if alarm is None:
-        return lap
+    return lap if alarm is None else _back(lap, good, alarm.reason)
+
+
+def _best(laps: Sequence[Lap]) -> Lap | None:
+    """The latest of equals."""
+    scored = [lap for lap in laps if lap.evaluation.score is not None]
+    return max(scored, key=lambda lap: (lap.evaluation.score or 0.0, lap.stage), default=None)
+
+
+def _back(lap: Lap, good: Lap, why: str) -> Lap:
+    """The good lap once more, with this one's clock."""
+    signal = _after_an_alarm(good, lap)
     return lap.model_copy(
         update={
-            "candidate": good.candidate,
-            "signal": _after_an_alarm(good, lap),
+            "candidate": NATIVE_ID if signal.is_native else good.candidate,
+            "signal": signal,
             "trained": good.trained,
             "checkpoints": good.checkpoints,
             "evaluation": good.evaluation.model_copy(update={"branch": lap_branch(lap.stage)}),
-            "alarm": alarm.reason,
-            "rolled_back_to": good.stage,
+            "alarm": why,
+            "rolled_back_to": good.stage if good.rolled_back_to is None else good.rolled_back_to,
         }
     )
 
@@ -134,3 +151,43 @@ def _watched(lap: Lap, context: Context) -> Lap:
 def _after_an_alarm(good: Lap, lap: Lap) -> Signal:
     """The signal of the good lap; where that is the one that was hacked, only what the policy reads of it."""
     return good.signal if good.candidate != lap.candidate else good.signal.model_copy(update={"reward": None})
+
+
+# ---------------------------------------------------------------- what stands in main/
+
+SIGNAL_FILES = ("signal.py", "candidate.json", "evaluation.json", "checkpoint.safetensors")
+
+
+def _kept(branch: str, name: str, context: Context) -> tuple[str, ...]:
+    return tuple(
+        context.directory.keep_checkpoint(source, target)
+        for source, target in zip(branches.heats(branch, context), branches.heats(name, context), strict=True)
+    )
+
+
+def _show(lap: Lap, context: Context) -> None:
+    """What the main run carries, where a reader looks for it; the policy is that of the first heat's members."""
+    directory = context.directory
+    if lap.candidate == NATIVE_ID:
+        for name in SIGNAL_FILES:
+            _remove(f"main/{name}", context)
+        return
+    candidate = directory.candidate(lap.candidate).model_copy(update={"signal": lap.signal})
+    evaluation = lap.evaluation.model_copy(update={"candidate": candidate.id, "checkpoint": lap.checkpoints[0]})
+    directory.promote(candidate, code_of(lap.signal, context), evaluation)
+
+
+def _prune(laps: Sequence[Lap], context: Context) -> None:
+    """Only three laps can be gone back to: the start, by the plain training; the best so far; and the latest."""
+    needed = {file for lap in (laps[0], _best(laps) or laps[-1], laps[-1]) for file in lap.checkpoints}
+    for lap in laps:
+        for name in branches.heats(lap_branch(lap.stage), context):
+            if (file := f"main/{name}.safetensors") not in needed:
+                _remove(file, context)
+    for half in (context.directory.path / "main").glob(".*.tmp"):  # of a process that was killed while it copied
+        _remove(f"main/{half.name}", context)
+
+
+def _remove(file: str, context: Context) -> None:
+    with explained(context.directory.path):
+        (context.directory.path / file).unlink(missing_ok=True)

@@ -5,7 +5,7 @@ What is read here is scores by seed; what is decided is decided by the pure func
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from marlsmith.graph import judgement
@@ -14,14 +14,15 @@ from marlsmith.graph.adapting.merging import merged
 from marlsmith.graph.context import Context
 from marlsmith.graph.evidence import paired_mean
 from marlsmith.graph.judging.competence import Competence, competence, informative
-from marlsmith.graph.judging.gate import Judgement, Trial, best, confirmed, gate
-from marlsmith.graph.judging.racing import RaceCost, audited, cost, hopeless
-from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, heat_branch
+from marlsmith.graph.judging.gate import Judgement, Trial, best, gate, leading, passing
+from marlsmith.graph.judging.racing import RaceCost, audited, hopeless
+from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, edit_of, heat_branch
 from marlsmith.graph.seeds import role_seed
 from marlsmith.graph.state import CONTROL_ID, Outcome, OutcomePhase, Refusal, State
 from marlsmith.schemas import Evaluation, Verdict, plain
 
 NOTHING_TRIED = "no candidate came as far as a branch"
+TAKEN = "taken as it is: this method has no gate"
 
 
 def judge_search(state: State, context: Context) -> State:
@@ -32,44 +33,75 @@ def judge_search(state: State, context: Context) -> State:
     heats = len(branches.members(context))
     racing = state["accepted"] if state["heat"] == 1 else state["racing"]
     running = [id for id in racing if not _failed(id, state["heat"], state)]
-    if running and state["heat"] < heats and not _control_failed(state, context):
-        out = _dropped(running, state, context)
-        seed = role_seed(context.settings.seed, state["stage"], state["round"], state["heat"])
-        watched = audited(list(out), method.audit, seed)
-        left = [id for id in running if id not in out or id in watched]
-        if left:
-            reason = f"{len(left)} of {len(state['accepted'])} candidates go into heat {state['heat'] + 1} of {heats}"
-            return {
-                "heat": state["heat"] + 1,
-                "racing": left,
-                "dropped": {**state["dropped"], **out},
-                "audited": [*state["audited"], *watched],
-                "verdict": plain(Verdict(decision="race", reason=reason)),
-            }
-        state = {**state, "dropped": {**state["dropped"], **out}}
-    return _settled(state, context)
+    if not running or state["heat"] == heats or _control_failed(state, context):
+        return _settled(state, context)
+    out = _dropped([id for id in running if id not in state["dropped"]], state, context)
+    seed = role_seed(context.settings.seed, state["stage"], state["round"], state["heat"])
+    watched = audited(list(out), method.audit, seed)
+    left = [id for id in running if id not in out or id in watched]
+    raced: State = {
+        "racing": left,
+        "dropped": {**state["dropped"], **out},
+        "audited": [*state["audited"], *watched],
+        "race_cost": asdict(RaceCost(**state["race_cost"]) + _cost(len(out), len(watched), state, context)),
+    }
+    if not left:
+        return {**raced, **_settled(State(**{**state, **raced}), context)}
+    reason = f"{len(left)} of {len(state['accepted'])} candidates go into heat {state['heat'] + 1} of {heats}"
+    verdict = Verdict(decision="race", reason=reason)
+    return {**raced, "heat": state["heat"] + 1, "verdict": plain(verdict)}
+
+
+def judge_edit(edit: str, state: State, context: Context) -> State:
+    """A person's signal passes the round's gate or not, as one candidate more that was looked at."""
+    control, tried = whole(control_branch(state["stage"]), context), whole(edit, context)
+    evaluated = {each.branch: _outcome(each, state, "search") for each in (control, tried)}
+    if tried.error is not None:
+        verdict = Verdict(decision="keep", candidate=edit, reason=_fault(tried))
+    elif not context.settings.method.gate:
+        verdict = Verdict(decision="accept", candidate=edit, reason=TAKEN)
+    else:
+        knowing = known_competence({**state["evaluated"], **evaluated}, context)
+        verdict, _ = _gated(control, _judgements(control, [tried], state, context), knowing, state, context)
+        verdict = verdict.model_copy(update={"candidate": edit})
+    delta: State = {"verdict": plain(verdict), "evaluated": evaluated, **_next(verdict, [edit], state)}
+    if verdict.decision == "keep" and tried.error is None:
+        delta["refusals"] = {**state["refusals"], edit: _refusal(verdict)}
+    return delta
 
 
 def judge_confirmation(state: State, context: Context) -> State:
-    """The gate's second half: the same comparison on random numbers that have chosen nothing."""
-    method = context.settings.method
-    before = Verdict.model_validate(state["verdict"])
-    assert before.candidate is not None
-    name = before.candidate
-    control = whole(confirm_control(state["stage"], state["round"], adapts=True), context)
-    candidate = whole(confirm_branch(name), context)
-    evaluated = {each.branch: _outcome(each, state, "confirm") for each in (control, candidate)}
-    failed = next((each for each in (control, candidate) if each.error is not None), None)
-    if failed is not None and failed.error is not None:
-        reason = f"{failed.branch} failed ({failed.error.stage}): {failed.error.message}"
-        verdict = Verdict(decision=_otherwise(state, context), candidate=name, reason=reason)
+    """The gate's second half, and the tournament of all that passed its first: the same comparison on random numbers
+    that have chosen nothing, and over a longer training, for what is ahead first may not be so later.
+    """
+    method, names = context.settings.method, state["racing"]
+    control = whole(confirm_control(state["stage"], state["round"], adapts=True, edit=edit_of(names[0])), context)
+    tried = {name: whole(confirm_branch(name), context) for name in names}
+    evaluated = {each.branch: _outcome(each, state, "confirm") for each in (control, *tried.values())}
+    trials = [Trial(name, each.scores) for name, each in tried.items() if each.error is None]
+    if control.error is not None or not trials:
+        failed = control if control.error is not None else tried[names[0]]
+        verdict = Verdict(decision=_otherwise(state, context), candidate=names[0], reason=_fault(failed))
     else:
-        judged = confirmed(control.scores, Trial(name, candidate.scores), level=method.level, margin=method.margin)
-        verdict = _verdict("accept" if judged.passed else _otherwise(state, context), judged)
-    delta: State = {"verdict": plain(verdict), "evaluated": evaluated, **_next(verdict, state)}
-    if verdict.decision != "accept":
-        delta["refusals"] = {**state["refusals"], name: _refusal(verdict, "not confirmed: ")}
-    return delta
+        judged = gate(control.scores, trials, level=method.level, margin=method.margin, tests=len(names))
+        winner = best(judged)
+        verdict = _verdict("accept" if winner else _otherwise(state, context), winner or leading(judged))
+    delta: State = {"verdict": plain(verdict), "evaluated": evaluated, **_next(verdict, [], state)}
+    refusals = dict(state["refusals"])
+    for name in names:
+        if verdict.decision != "accept" or name != verdict.candidate:
+            refusals[name] = _unconfirmed(name, tried[name], control, verdict)
+    return {**delta, "refusals": refusals}
+
+
+def _unconfirmed(name: str, tried: Evaluation, control: Evaluation, verdict: Verdict) -> Refusal:
+    if name == verdict.candidate:
+        return _refusal(verdict, "not confirmed: ")
+    failed = tried if tried.error is not None else control
+    if failed.error is not None:
+        return Refusal(gain=None, lower_bound=None, reason=f"not confirmed: {_fault(failed)}")
+    ahead = f"{verdict.candidate} was ahead in the confirmation, over {tried.steps:,} steps"
+    return Refusal(gain=paired_mean(control, tried), lower_bound=None, reason=ahead)
 
 
 def refused(verdict: Verdict, state: State, context: Context) -> State:
@@ -77,7 +109,7 @@ def refused(verdict: Verdict, state: State, context: Context) -> State:
     verdict = verdict.model_copy(update={"decision": _otherwise(state, context)})
     assert verdict.candidate is not None
     refusals = {**state["refusals"], verdict.candidate: _refusal(verdict)}
-    return {"verdict": plain(verdict), "refusals": refusals, **_next(verdict, state)}
+    return {"verdict": plain(verdict), "refusals": refusals, **_next(verdict, [], state)}
 
 
 # ---------------------------------------------------------------- the race
@@ -92,6 +124,14 @@ def _dropped(running: Sequence[str], state: State, context: Context) -> dict[str
         if reason is not None:
             found[id] = reason
     return found
+
+
+def _cost(dropped: int, watched: int, state: State, context: Context) -> RaceCost:
+    """Of what is dropped after this heat: the heats that are left, trained by those who are watched alone."""
+    steps = branches.length(state["stage"], context) * sum(map(len, branches.members(context)[state["heat"] :]))
+    return RaceCost(
+        dropped=dropped, audited=watched, steps_saved=(dropped - watched) * steps, steps_audited=watched * steps
+    )
 
 
 def _scores(branch: str, heats: int, context: Context) -> list[float]:
@@ -120,21 +160,20 @@ def _settled(state: State, context: Context) -> State:
     evaluated = {each.branch: _outcome(each, state, "search") for each in (control, *tried)}
     known = {**state["evaluated"], **evaluated}
     judged = _judgements(control, tried, state, context)
-    verdict = _gated(control, judged, known_competence(known, context), state, context)
+    knowing = known_competence(known, context)
+    verdict, finalists = _gated(control, judged, knowing, State(**{**state, "evaluated": known}), context)
     delta: State = {
         "verdict": plain(verdict),
         "evaluated": evaluated,
         "dropped": state["dropped"],
-        "refusals": {**state["refusals"], **_refusals(judged, verdict, tried, control, state)},
+        "refusals": {**state["refusals"], **_refusals(judged, verdict, finalists, tried, control, state)},
     }
-    audits = [judged[id] for id in state["audited"] if id in judged]
-    spared = method.branch_steps * sum(map(len, branches.members(context)[1:]))
-    spent = RaceCost(**state["race_cost"]) + cost(state["dropped"], audits, spared)
-    delta["race_cost"] = asdict(spent)
-    refused = {id: paired_mean(control, each) for each in tried if (id := each.candidate) != verdict.candidate}
-    gains = {id: gain for id, gain in refused.items() if gain is not None and gain > 0}
-    delta["population"] = judgement.ranked(gains)[: method.population]
-    return {**delta, **_next(verdict, state)}
+    missed = sum(judged[id].passed for id in state["audited"] if id in judged)
+    delta["race_cost"] = asdict(RaceCost(**state["race_cost"]) + RaceCost(missed=missed))
+    gains = {each.candidate: paired_mean(control, each) for each in tried}
+    promising = {id: gain for id, gain in gains.items() if gain is not None and gain > 0}
+    delta["population"] = judgement.ranked(promising)[: method.population]
+    return {**delta, **_next(verdict, finalists, state)}
 
 
 def _judgements(
@@ -152,25 +191,40 @@ def _judgements(
 
 def _gated(
     control: Evaluation, judged: Mapping[str, Judgement], knowing: Competence, state: State, context: Context
-) -> Verdict:
+) -> tuple[Verdict, list[str]]:
+    """The round's verdict, and who goes into the confirmation, best first."""
     method, otherwise = context.settings.method, _otherwise(state, context)
     if control.error is not None:
-        reason = f"{control.branch} failed ({control.error.stage}): {control.error.message}"
-        return Verdict(decision=otherwise, reason=reason)
+        return Verdict(decision="keep", reason=_fault(control)), []  # a later round would be compared with it too
     if not judged:
-        return Verdict(decision=otherwise, reason="; ".join(state["dropped"].values()) or NOTHING_TRIED)
-    winner = best(list(judged.values()))
-    if winner is None:
-        return _verdict(otherwise, max(judged.values(), key=lambda one: (one.gain.lower_bound, one.candidate)))
+        reason = "; ".join(_ends(state)) or branches.rests(state["stage"], context) or NOTHING_TRIED
+        return Verdict(decision=otherwise, reason=reason), []
+    winners = passing(list(judged.values()))[: method.finalists]
+    if not winners:
+        return _verdict(otherwise, leading(list(judged.values()))), []
     if not informative(knowing, method.competence):
-        reason = f"{winner.reason}, but the gate abstains: {knowing.words}"
-        return _verdict(otherwise, winner._replace(reason=reason))
-    return _verdict("confirm", winner)
+        reason = f"{winners[0].reason}, but the gate abstains: {knowing.words}"
+        return _verdict(otherwise, winners[0]._replace(reason=reason)), []
+    verdict = _verdict("confirm", winners[0])
+    if not knowing.known:
+        verdict = verdict.model_copy(update={"reason": f"{verdict.reason}; {knowing.words}"})
+    return verdict, [winner.candidate for winner in winners]
+
+
+def _ends(state: State) -> Iterator[str]:
+    """Why each of the round's candidates came no further."""
+    for id in state["accepted"]:
+        outcome = state["evaluated"].get(id)
+        if outcome is not None and outcome["error"] is not None:
+            yield f"{id} failed ({outcome['error']})"
+        elif id in state["dropped"]:
+            yield f"{id} was dropped: {state['dropped'][id]}"
 
 
 def _refusals(
     judged: Mapping[str, Judgement],
     verdict: Verdict,
+    finalists: Sequence[str],
     tried: Sequence[Evaluation],
     control: Evaluation,
     state: State,
@@ -179,7 +233,7 @@ def _refusals(
     found: dict[str, Refusal] = {}
     for each in tried:
         id, one = each.candidate, judged.get(each.candidate)
-        if each.error is not None or (id == verdict.candidate and verdict.decision == "confirm"):
+        if each.error is not None or id in finalists:
             continue
         if id == verdict.candidate:
             found[id] = _refusal(verdict)
@@ -187,8 +241,9 @@ def _refusals(
             reason = "another one of the round was better" if one.passed else one.reason
             found[id] = Refusal(gain=one.gain.mean, lower_bound=one.gain.lower_bound, reason=reason)
         else:
-            dropped = f"dropped in the race: {state['dropped'].get(id, 'it came no further')}"
-            found[id] = Refusal(gain=paired_mean(control, each), lower_bound=None, reason=dropped)
+            dropped = state["dropped"].get(id)
+            reason = f"dropped in the race: {dropped}" if dropped is not None else verdict.reason
+            found[id] = Refusal(gain=paired_mean(control, each), lower_bound=None, reason=reason)
     return found
 
 
@@ -210,34 +265,54 @@ def _verdict(decision: str, judged: Judgement) -> Verdict:
     )
 
 
+def _fault(evaluation: Evaluation) -> str:
+    assert evaluation.error is not None
+    return f"{evaluation.branch} failed ({evaluation.error.stage}): {evaluation.error.message}"
+
+
 def _otherwise(state: State, context: Context) -> str:
-    """A refused round goes back to the generator while rounds are left; then the control goes on."""
-    return "refine" if state["round"] < context.settings.method.rounds else "keep"
+    """A refused round goes back to the generator while rounds are left and something to gain, else the stage ends.
+
+    A person's signal that has failed ends nothing: what it stood in for is asked about again.
+    """
+    if state["edit"] is not None:
+        return "keep"
+    done = state["round"] >= context.settings.method.rounds or branches.rests(state["stage"], context)
+    standing = whole(control_branch(state["stage"]), context).score
+    return "keep" if done or branches.nothing_left(standing, context) else "refine"
 
 
-def _next(verdict: Verdict, state: State) -> State:
+def _next(verdict: Verdict, finalists: Sequence[str], state: State) -> State:
     if verdict.decision == "refine":
         return {"round": state["round"] + 1, "phase": "search"}
     if verdict.decision == "confirm":
-        assert verdict.candidate is not None
-        return {"phase": "confirm", "finalists": {**state["finalists"], verdict.candidate: state["stage"]}}
+        known = {**state["finalists"], **dict.fromkeys(finalists, state["stage"])}
+        return {"phase": "confirm", "racing": list(finalists), "finalists": known}
     return {}
 
 
 def _taken_as_it_is(state: State, context: Context) -> State:
-    """The arms without a gate: what was proposed first and could be trained becomes the main run."""
+    """The arms without a gate: what was proposed first and could be trained becomes the main run.
+
+    Where nothing could be, the main run needs its control after all.
+    """
     found = {id: _whole_so_far(id, state, context) for id in state["accepted"]}
     tried = [each for each in found.values() if each is not None]
     sound = [each.candidate for each in tried if each.error is None]
     evaluated = {each.branch: _outcome(each, state, "search") for each in tried}
+    ended = State(**{**state, "evaluated": {**state["evaluated"], **evaluated}})
     control = control_branch(state["stage"])
-    if heat_branch(control, 1) in state["evaluated"]:
-        evaluated[control] = _outcome(whole(control, context), state, "search")
     if sound:
-        verdict = Verdict(decision="accept", candidate=sound[0], reason="taken as it is: this method has no gate")
-    else:
-        verdict = Verdict(decision="keep", reason=NOTHING_TRIED)
-    return {"verdict": plain(verdict), "evaluated": evaluated}
+        verdict = Verdict(decision="accept", candidate=sound[0], reason=TAKEN)
+        return {"verdict": plain(verdict), "evaluated": evaluated}
+    reason = "; ".join(_ends(ended)) or branches.rests(state["stage"], context) or NOTHING_TRIED
+    if heat_branch(control, 1) not in state["evaluated"]:
+        verdict = Verdict(decision="race", reason=f"{reason}: the main run goes on with its control")
+        heats = len(branches.members(context))
+        delta: State = {"heat": state["heat"] + 1, "racing": [CONTROL_ID] * heats, "verdict": plain(verdict)}
+        return {**delta, "evaluated": evaluated}
+    evaluated[control] = _outcome(whole(control, context), state, "search")
+    return {"verdict": plain(Verdict(decision="keep", reason=reason)), "evaluated": evaluated}
 
 
 # ---------------------------------------------------------------- heats put together
@@ -277,19 +352,45 @@ def _outcome(evaluation: Evaluation, state: State, phase: OutcomePhase) -> Outco
 # ---------------------------------------------------------------- competence
 
 
-def known_competence(evaluated: dict[str, Outcome], context: Context) -> Competence:
-    """Over all candidates of the main run so far: their gain half-way through the branch, and at its end."""
+def known_competence(evaluated: Mapping[str, Outcome], context: Context) -> Competence:
+    """Over all candidates of the main run so far, each at two horizons, the second of twice the length or about that:
+    its gain half-way through the branch and at its end; of a finalist that at its end and in the confirmation.
+    """
     pairs = []
     for branch, outcome in evaluated.items():
         of_the_main_run = outcome["phase"] == "search" and outcome["stage"] > context.settings.method.opening
-        if not of_the_main_run or outcome["candidate"] == CONTROL_ID:
-            continue
-        control = context.directory.evaluation(control_branch(outcome["stage"]))
-        found = context.directory.evaluation(branch)
-        if control is None or found is None or control.score is None or found.score is None:
-            continue
-        middle = min(len(control.curve), len(found.curve)) // 2
-        if middle:
-            earlier = found.curve[middle - 1].score - control.curve[middle - 1].score
-            pairs.append((earlier, found.score - control.score))
+        if of_the_main_run and outcome["candidate"] != CONTROL_ID and outcome["error"] is None:
+            pair = _later(branch, context) or _earlier(branch, context)
+            pairs += [pair] if pair is not None else []
     return competence(pairs)
+
+
+def _later(id: str, context: Context) -> tuple[float, float] | None:
+    """Of a finalist whose confirmation was longer than its branch."""
+    control, found, again = _control_of(id, context), context.directory.evaluation(id), _confirmation(id, context)
+    if control is None or found is None or again is None or again[1].steps <= found.steps:
+        return None
+    near, far = paired_mean(control, found), paired_mean(*again)
+    return None if near is None or far is None else (near, far)
+
+
+def _earlier(id: str, context: Context) -> tuple[float, float] | None:
+    control, found = _control_of(id, context), context.directory.evaluation(id)
+    if control is None or found is None or (gain := paired_mean(control, found)) is None:
+        return None
+    middle = min(len(control.curve), len(found.curve)) // 2
+    return (found.curve[middle - 1].score - control.curve[middle - 1].score, gain) if middle else None
+
+
+def _control_of(id: str, context: Context) -> Evaluation | None:
+    return context.directory.evaluation(control_branch(context.directory.candidate(id).stage))
+
+
+def _confirmation(id: str, context: Context) -> tuple[Evaluation, Evaluation] | None:
+    """Control and candidate of it."""
+    candidate = context.directory.candidate(id)
+    name = confirm_control(candidate.stage, candidate.round, adapts=True, edit=edit_of(id))
+    control, found = context.directory.evaluation(name), context.directory.evaluation(confirm_branch(id))
+    if control is None or found is None or control.error is not None or found.error is not None:
+        return None
+    return control, found

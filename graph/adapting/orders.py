@@ -5,7 +5,7 @@ from __future__ import annotations
 from marlsmith.graph.adapting import branches, main_run
 from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.context import Context
-from marlsmith.graph.naming import heat_branch, lap_branch
+from marlsmith.graph.naming import confirm_branch, edit_of, heat_branch, lap_branch
 from marlsmith.graph.orders import Order, TrainBranch
 from marlsmith.graph.state import CONTROL_ID, NATIVE_ID, BranchTask
 from marlsmith.marl.config import BranchRequest, Start
@@ -17,9 +17,12 @@ def arguments(task: BranchTask, context: Context) -> TrainBranch:
     settings, method = context.settings, context.settings.method
     plain, stage = task["phase"] == "plain", task["stage"]
     start = method.opening if plain else stage - 1
-    until = branches.end_of(method.all_stages if plain else stage, context)
     confirms = task["phase"] == "confirm"
-    place = f"s{stage}r{task['round']}-confirm" if confirms else f"s{stage}"
+    last = stage + method.foresight - 1 if confirms else stage
+    until = branches.end_of(method.all_stages if plain else min(last, method.all_stages), context)
+    edit = edit_of(task["branch"])
+    again = f"s{stage}r{task['round']}" + (f"-edit{edit}" if edit else "")
+    place = confirm_branch(again) if confirms else f"s{stage}"
     return TrainBranch(
         branch=task["branch"],
         candidate=task["candidate"],
@@ -31,7 +34,7 @@ def arguments(task: BranchTask, context: Context) -> TrainBranch:
         start=start,
         heat=task["heat"],
         until=until,
-        fork=branches.fork(stage, task["round"]) if confirms else None,
+        fork=branches.fork(stage, task["round"], edit) if confirms else None,
         episodes="final" if plain else place,
     )
 

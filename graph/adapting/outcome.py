@@ -19,13 +19,15 @@ from marlsmith.schemas import Evaluation
 def compared(state: State, context: Context) -> tuple[Phase, Evaluation | None, Evaluation | None]:
     """The plain training and the main run, on episodes that only this comparison sees.
 
-    Where nothing was ever promoted they are one and the same training.
+    Where nothing was ever promoted they are one and the same training; there may be no plain one to compare with.
     """
     lap = main_run.read(context, state["stage"])
     final = context.directory.once_evaluated(FINAL_BRANCH, lambda: evaluate(lap, "final", FINAL_BRANCH, context))
     final = final.model_copy(update={"candidate": lap.candidate})
-    if heat_branch(PLAIN_BRANCH, 1) not in state["evaluated"]:
+    if state["promotion"] is None:
         return "confirm", _scored(final), None
+    if heat_branch(PLAIN_BRANCH, 1) not in state["evaluated"]:
+        return "confirm", None, _scored(final)
     return "confirm", _scored(whole(PLAIN_BRANCH, context)), _scored(final)
 
 

@@ -105,14 +105,22 @@ def _identifiers(tree: ast.Module) -> set[str]:
 
 
 class _RenameEverywhere(ast.NodeTransformer):
-    """Renames what is no module-level name, wherever it stands. Keywords stay: a library's function may take them."""
+    """Renames what is no module-level name, wherever it stands; keywords in calls of the module's own functions."""
 
     def __init__(self, names: dict[str, str]) -> None:
         self.names = names
+        self.functions: set[str] = set()
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
-        keywords = {part.arg for part in ast.walk(node) if isinstance(part, ast.keyword)}
-        self.names = {name: new for name, new in self.names.items() if name not in keywords}
+        self.functions = {part.name for part in ast.walk(node) if isinstance(part, ast.FunctionDef)}
+        self.generic_visit(node)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        match node.func:
+            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self"), attr=name) if name in self.functions:
+                for keyword in node.keywords:
+                    keyword.arg = self.names.get(keyword.arg or "", keyword.arg)
         self.generic_visit(node)
         return node
 

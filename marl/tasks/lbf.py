@@ -330,9 +330,10 @@ def task_card(name: str, setting: Setting) -> TaskCard:
                 unit="per episode, summed over agents",
                 meaning="undiscounted sum of the native reward of all agents, the literature's mean return: "
                 "1 when all food is eaten",
+                best=1.0,
             ),
-            Metric(name="foods", unit="share of foods", meaning="foods that were eaten"),
-            Metric(name="success", unit="share of episodes", meaning="all foods were eaten in time"),
+            Metric(name="foods", unit="share of foods", meaning="foods that were eaten", best=1.0),
+            Metric(name="success", unit="share of episodes", meaning="all foods were eaten in time", best=1.0),
             Metric(name="native_return", unit="per agent and episode", meaning="undiscounted sum of the native reward"),
         ),
         score="return_sum",

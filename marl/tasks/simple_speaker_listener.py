@@ -162,11 +162,13 @@ def task_card() -> TaskCard:
                 name="coverage",
                 unit="share of episodes",
                 meaning="1 where the listener came within 0.1 of its target at any time of the episode, else 0",
+                best=1.0,
             ),
             Metric(
                 name="final_coverage",
                 unit="share of episodes",
                 meaning="1 where the listener is within 0.1 of its target after the last step, else 0",
+                best=1.0,
             ),
             mpe.NATIVE_RETURN,
         ),

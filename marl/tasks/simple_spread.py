@@ -166,11 +166,13 @@ def task_card(n: int, description: str) -> TaskCard:
                 name="coverage",
                 unit="share of landmarks",
                 meaning="landmarks that had an agent within 0.1 at any time of the episode (LERO's reading)",
+                best=1.0,
             ),
             Metric(
                 name="final_coverage",
                 unit="share of landmarks",
                 meaning="landmarks with an agent within 0.1 after the last step",
+                best=1.0,
             ),
             Metric(name="collisions", unit="pairs per episode", meaning="touching pairs, summed over the steps"),
             mpe.NATIVE_RETURN,

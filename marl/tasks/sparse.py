@@ -19,11 +19,13 @@ SUCCESS = (
         name="success",
         unit="share of episodes",
         meaning="1 where the whole team succeeded at once at any time of the episode, else 0",
+        best=1.0,
     ),
     Metric(
         name="final_success",
         unit="share of episodes",
         meaning="1 where the whole team succeeds after the last step, else 0",
+        best=1.0,
     ),
 )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal as signals
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from marlsmith.agents.asking.accounting.ledger import NOTHING, Spent
 from marlsmith.agents.asking.question import Usage
@@ -22,6 +23,7 @@ from marlsmith.marl.statistics import iqm
 from marlsmith.schemas import (
     Approach,
     Citation,
+    CurvePoint,
     Diagnosis,
     DiagnosisBrief,
     DiscreteActions,
@@ -116,8 +118,18 @@ class Deadly:
             os.kill(os.getpid(), signals.SIGKILL)
 
 
+Course = Callable[[Signal, int, int], float]
+"""What a rollout of a main run adds to a member's skill, by the signal, the clock and the member's seed."""
+
+
 class FakeExecutor:
     """The score of a seed is 0.3 + `effect` x weight + a noise of that seed and signal; no training takes place.
+
+    A training with a clock (`until`) has a memory: its checkpoint holds each member's skill, to which every rollout
+    adds what `course` says, an effect as above by default, and noise: of the seed, the clock and the fork, which all
+    branches of the stage share, and a smaller one of the signal. What is scored is the skill, with a noise of the
+    episodes. So a training in pieces ends as one in a piece does. A start that is not what the checkpoint says of
+    itself ends the test.
 
     `behaves`: signals with the same word do the same.
     """
@@ -134,8 +146,14 @@ class FakeExecutor:
         deadly: Deadly | None = None,
         report: JailReport = SOUND,
         behaves: Callable[[Signal], str] = canonical,
+        course: Course | None = None,
+        pays: Callable[[Signal, int], float] = lambda signal, clock: 0.0,
+        unplayable: Callable[[BranchRequest], bool] = lambda request: False,
     ) -> None:
         self.behaves = behaves
+        self.course = course or (lambda signal, clock, seed: self.effect * weight_of(signal))
+        self.pays, self.unplayable = pays, unplayable
+        self.played: list[BranchRequest] = []
         self.probed: list[Signal] = []
         self.report = report
         self.rows: set[int] = set()
@@ -173,7 +191,8 @@ class FakeExecutor:
         self.training.set()
         if self.closed.wait(self.slow.get(request.branch, 0.0)) or self.closed.is_set():
             raise Cancelled(request.branch)
-        steps = request.train.steps
+        clocked = request.until is not None
+        steps = request.steps if clocked else request.train.steps
         if progress is not None:
             done = Progress(branch=request.branch, steps=steps, total=steps)
             reporter = threading.Thread(target=progress, args=(done,))  # as a worker pool would
@@ -186,8 +205,14 @@ class FakeExecutor:
         common = {"candidate": request.candidate, "branch": request.branch, "seeds": request.seeds, "steps": steps}
         if self.failing(request):
             return Evaluation(**common, error=Failure(stage="crash", message="it crashed"))
-        scores = tuple(self._score(seed, signal) for seed in request.seeds)
-        (directory / "checkpoint.safetensors").write_bytes(request.branch.encode())
+        curve: list[CurvePoint] = []
+        if clocked:
+            member, curve = self._trained(request, signal, checkpoint)
+            (directory / "checkpoint.safetensors").write_text(json.dumps(member))
+            scores = self._scores(member, request)
+        else:
+            scores = tuple(self._score(seed, signal) for seed in request.seeds)
+            (directory / "checkpoint.safetensors").write_bytes(request.branch.encode())
         return Evaluation(
             **common,
             score=iqm(scores),
@@ -195,14 +220,55 @@ class FakeExecutor:
             interval=(min(scores), max(scores)),
             metrics={"coverage": iqm(scores)},
             behaviour={"idle": 0.25},
+            curve=tuple(curve),
         )
 
     def evaluate(self, request: BranchRequest, signal: Signal, checkpoint: Path) -> Evaluation:
-        scores = tuple(self._score(seed, signal) for seed in request.seeds)
+        self.deadly.here(f"play:{request.branch}")
+        self.played.append(request)
+        common = {"candidate": request.candidate, "branch": request.branch, "seeds": request.seeds, "steps": 0}
+        if self.unplayable(request):
+            return Evaluation(**common, error=Failure(stage="timeout", message="it took too long"))
+        saved = json.loads(checkpoint.read_text())
+        assert saved["signal"] == canonical(signal), "the networks of another signal"
+        scores = self._scores(saved, request)
+        spread = (min(scores), max(scores))
         return Evaluation(
-            candidate=request.candidate, branch=request.branch, seeds=request.seeds, steps=0,
-            score=iqm(scores), scores=scores, interval=(min(scores), max(scores)), metrics={"coverage": iqm(scores)},
-        )  # fmt: skip
+            **common, score=iqm(scores), scores=scores, interval=spread, metrics={"coverage": iqm(scores)}
+        )
+
+    # ------------------------------------------------------------ a main run
+
+    def _trained(
+        self, request: BranchRequest, signal: Signal, checkpoint: Path | None
+    ) -> tuple[dict[str, Any], list[CurvePoint]]:
+        """What the checkpoint will hold, and a point of the curve for each rollout."""
+        start, skills, fork = request.start, {str(seed): 0.0 for seed in request.seeds}, None
+        assert (start is None) == (checkpoint is None)
+        if start is not None and checkpoint is not None:
+            saved = json.loads(checkpoint.read_text())
+            assert saved["signal"] == canonical(start.signal), f"{request.branch} starts from another signal"
+            assert saved["skills"].keys() == skills.keys(), f"{request.branch} starts from other members"
+            assert saved["clock"] <= start.steps, f"{request.branch} goes back in time"
+            skills, fork = saved["skills"], start.fork
+        curve = []
+        for clock in range(request.begins, request.ends, request.train.whole(1)):
+            for seed in skills:
+                shared = random.Random(f"{seed}/{clock}/{fork}").gauss(0, 3 * self.noise)
+                own = random.Random(f"{seed}/{clock}/{fork}/{canonical(signal)}").gauss(0, self.noise)
+                skills[seed] += self.course(signal, clock, int(seed)) + shared + own
+            done = clock + request.train.whole(1)
+            mean = 0.3 + sum(skills.values()) / len(skills)
+            point = CurvePoint(steps=done, score=mean, native_return=mean, shaped_return=self.pays(signal, clock))
+            curve.append(point)
+        return {"signal": canonical(signal), "clock": request.ends, "skills": skills}, curve
+
+    def _scores(self, member: Mapping[str, Any], request: BranchRequest) -> tuple[float, ...]:
+        def play(seed: int) -> float:
+            luck = random.Random(f"{seed}/{request.evaluation.seed}").gauss(0, self.noise)
+            return float(0.3 + member["skills"][str(seed)] + luck)
+
+        return tuple(map(play, request.seeds))
 
     def _score(self, seed: int, signal: Signal) -> float:
         draw = random.Random(f"{seed}{canonical(signal)}").gauss(0, self.noise)
@@ -235,6 +301,21 @@ class ScriptedGenerator:
         draw = random.Random(brief.seed)
         parents = [elite.candidate.id for elite in brief.elites[:1]]
         return [proposal(draw.uniform(1, 3), *parents) for _ in range(brief.count)]
+
+
+class StagedGenerator:
+    """Proposes signals of these weights, by (stage, round), and nothing anywhere else."""
+
+    name = "staged generator"
+
+    def __init__(self, weights: Mapping[tuple[int, int], Sequence[float]], deadly: Deadly | None = None) -> None:
+        self.weights, self.deadly = weights, deadly or Deadly(None)
+        self.briefs: list[ProposalBrief] = []
+
+    def propose(self, brief: ProposalBrief) -> list[Proposal]:
+        self.deadly.here(f"propose:s{brief.stage}r{brief.round}")
+        self.briefs.append(brief)
+        return [proposal(weight) for weight in self.weights.get((brief.stage, brief.round), ())]
 
 
 class ScriptedCritic:
@@ -287,13 +368,22 @@ def make_settings(**changes: object) -> RunSettings:
     return RunSettings.model_validate(settings | changes)
 
 
+def make_main_run(name: str = "llm-also", **changes: object) -> RunSettings:
+    """Three stages of one rollout each, unless something else is said."""
+    overrides = {key: changes.pop(key) for key in list(changes) if key not in RunSettings.model_fields}
+    method = method_from(name, {"stages": 3, "branch_steps": 400} | overrides)
+    settings = {"task": "points", "method_name": name, "method": method, "workers": 2}
+    settings["train"] = TrainConfig(steps=method.stages * method.branch_steps)
+    return RunSettings.model_validate(settings | changes)
+
+
 class Equipment:
     """An outfitter that keeps hold of what it gave."""
 
     def __init__(
         self,
         executor: FakeExecutor | None = None,
-        generator: ScriptedGenerator | None = None,
+        generator: ScriptedGenerator | StagedGenerator | None = None,
         critic: ScriptedCritic | None = None,
         validator: ScriptedValidator | None = None,
         others: Sequence[ScriptedGenerator] = (),

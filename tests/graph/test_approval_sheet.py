@@ -10,7 +10,8 @@ from rich.console import Console
 
 from marlsmith.graph.approval_case import ApprovalCase, Comparison, Cost
 from marlsmith.graph.approval_sheet import MOST_LINES, MOST_SEEDS, approval_sheet
-from marlsmith.schemas import Citation, CurvePoint, Diagnosis, Finding, Verdict, plain
+from marlsmith.graph.comparing import comparison
+from marlsmith.schemas import Citation, CurvePoint, Diagnosis, Evaluation, Finding, Verdict, plain
 
 BEFORE = "import torch\n\n\ndef agent_reward(state):\n    return -state.agent_pos.norm(dim=-1)\n"
 AFTER = BEFORE.replace("-state.agent_pos", "-2 * state.agent_pos")
@@ -116,3 +117,16 @@ def test_many_seeds_are_cut_and_counted() -> None:
 
 def test_the_case_is_plain_and_comes_back_from_a_file() -> None:
     assert ApprovalCase.model_validate_json(CASE.model_dump_json()) == CASE
+
+
+def test_a_comparison_pairs_the_seeds_that_both_have() -> None:
+    def scored(seeds: tuple[int, ...], scores: tuple[float, ...]) -> Evaluation:
+        return Evaluation(candidate="a", branch="a", seeds=seeds, steps=1, score=scores[0], scores=scores)
+
+    found = comparison(scored((1, 2, 3), (0.1, 0.2, 0.3)), scored((3, 2, 9), (0.5, 0.6, 0.9)), 0.05)
+    assert (found.scores, found.control_scores) == ((0.5, 0.6), (0.3, 0.2))
+    assert found.gain == pytest.approx(0.3)
+    assert found.interval is not None
+    assert found.interval[0] < 0.3 < found.interval[1]
+    alone = comparison(scored((1,), (0.25,)), scored((1,), (0.5,)), 0.05)
+    assert alone == Comparison(scores=(0.5,), control_scores=(0.25,))

@@ -299,6 +299,6 @@ def test_a_command_that_is_told_beside_the_live_view_can_be_copied(monkeypatch):
     command = f"marlsmith answer {'/a/long/way' * 12} s1r1a0-1 --editor"
     with LiveTrace(Console(file=shown, width=80, force_terminal=True, color_system=None)) as trace:
         print(command, file=sys.stderr, flush=True)
-        trace.tell({"event": "warning", "round": 1, "message": "word " * 40})
+        trace.tell({"event": "warning", "stage": 1, "round": 1, "message": "word " * 40})
     assert command in shown.getvalue()
     assert max(len(line) for line in shown.getvalue().splitlines() if "word" in line) <= 90

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marlsmith.benchmarks.calibration import simulated_power
-from marlsmith.graph.judging.gate import EFFECT, Trial, best, confirmed, gate
+from marlsmith.graph.judging.gate import EFFECT, Judgement, Trial, best, gate, leading, passing
 from marlsmith.marl.statistics import paired_gain
 
 CONTROL = (0.10, 0.20, 0.30, 0.20, 0.15, 0.25, 0.05, 0.40)
@@ -106,11 +108,18 @@ def test_the_best_is_the_surest_and_must_have_passed():
     assert best([one for one in judged if not one.passed]) is None
 
 
-def test_the_confirmation_is_one_test_at_the_full_level():
+def test_finalists_share_the_level_of_the_confirmation():
     gains = np.array([0.2, 0.3, 0.1, 0.25, -0.12, 0.3, 0.0, 0.04])
-    judged = confirmed(CONTROL, trial("a", gains), level=0.05, margin=0.0)
-    assert (judged.candidate, judged.level, judged.passed) == ("a", 0.05, True)
-    assert judged == gate(CONTROL, [trial("a", gains)], level=0.05, margin=0.0, tests=1)[0]
+    alone = gate(CONTROL, [trial("a", gains)], level=0.05, margin=0.0, tests=1)[0]
+    assert (alone.candidate, alone.level, alone.passed) == ("a", 0.05, True)
+    among_three = gate(CONTROL, [trial("a", gains)], level=0.05, margin=0.0, tests=3)[0]
+    assert (among_three.level, among_three.passed) == (pytest.approx(0.05 / 3), False)
+    assert leading([among_three]) == among_three
+    assert passing([among_three, alone]) == [alone]
+
+
+def alone(control: Sequence[float], candidate: Trial) -> Judgement:
+    return gate(control, [candidate], level=0.05, margin=0.0, tests=1)[0]
 
 
 scores = st.lists(st.integers(0, 50).map(lambda hits: hits / 50), min_size=8, max_size=8)
@@ -119,8 +128,7 @@ scores = st.lists(st.integers(0, 50).map(lambda hits: hits / 50), min_size=8, ma
 @settings(deadline=None, max_examples=40)
 @given(scores, scores)
 def test_never_both_a_candidate_and_its_control_pass(first, second):
-    judged = [confirmed(*pair, level=0.05, margin=0.0) for pair in ((first, Trial("a", tuple(second))),
-                                                                    (second, Trial("b", tuple(first))))]  # fmt: skip
+    judged = [alone(first, Trial("a", tuple(second))), alone(second, Trial("b", tuple(first)))]
     assert not all(one.passed for one in judged)
     assert all(one.gain.mean > 0 for one in judged if one.passed)
 
@@ -128,16 +136,14 @@ def test_never_both_a_candidate_and_its_control_pass(first, second):
 @settings(deadline=None, max_examples=40)
 @given(scores, scores, st.permutations(range(8)))
 def test_the_order_of_the_seeds_does_not_matter(control, candidate, order):
-    judged = confirmed(control, Trial("a", tuple(candidate)), level=0.05, margin=0.0)
-    again = confirmed(
-        [control[i] for i in order], Trial("a", tuple(candidate[i] for i in order)), level=0.05, margin=0.0
-    )
+    judged = alone(control, Trial("a", tuple(candidate)))
+    again = alone([control[i] for i in order], Trial("a", tuple(candidate[i] for i in order)))
     assert (judged.passed, judged.exact_p) == (again.passed, again.exact_p)
 
 
 def test_the_whole_path_finds_the_stated_effect():
     """Race, gate among three, confirmation, 8 seeds: .87 by a long simulation. And a smaller effect is not stated."""
-    found = simulated_power(EFFECT, 250, seed=1)
+    found = simulated_power(EFFECT, 180, seed=1)
     assert found.promoted / found.candidates >= 0.8
     assert found.missed == 0
-    assert simulated_power(1.0, 120, seed=1).promoted / 120 < 0.6
+    assert simulated_power(1.0, 120, seed=1).promoted / 120 < 0.7

@@ -23,6 +23,7 @@ from graph_fakes import (
     weighted,
 )
 
+from marlsmith.graph.approval import Answer
 from marlsmith.graph.methods import MOST_ROWS, reward_rows
 from marlsmith.graph.run import Paused, Stop, WaitingForApproval, recursion_limit, resume, start
 from marlsmith.graph.run_directory import RunDirectory
@@ -293,11 +294,12 @@ def test_a_promotion_waits_for_its_approval(tmp_path, answer):
     assert seen[-1]["status"] == "asked"
     with pytest.raises(WaitingForApproval):
         list(resume(tmp_path / "run", Equipment()))
-    events = list(resume(tmp_path / "run", Equipment(), approve=answer))
+    said = Answer(decision="yes" if answer else "no", reason="" if answer else "too greedy")
+    events = list(resume(tmp_path / "run", Equipment(), answer=said))
     assert named(events, "approval")[-1]["status"] == ("approved" if answer else "refused")
     assert events[-1]["promoted"] is answer
     assert (tmp_path / "run/main/checkpoint.safetensors").exists() is answer
-    assert events[-1]["reason"].endswith("the promotion was refused") is not answer
+    assert events[-1]["reason"].endswith("a person refused the promotion: too greedy") is not answer
 
 
 def test_an_answer_that_nobody_asked_for_is_refused(tmp_path):
@@ -305,7 +307,7 @@ def test_an_answer_that_nobody_asked_for_is_refused(tmp_path):
     with pytest.raises(EndpointError):
         run(tmp_path / "run", broken)
     with pytest.raises(UserError, match="waits for no approval"):
-        list(resume(tmp_path / "run", Equipment(), approve=True))
+        list(resume(tmp_path / "run", Equipment(), answer=Answer(decision="yes")))
 
 
 def test_a_finished_run_says_so_again_and_trains_nothing(tmp_path):
@@ -500,7 +502,8 @@ def test_the_longest_way_stays_within_the_recursion_limit(tmp_path):
     settings = make_settings(stages=2, rounds=3, repairs=2)
     events = list(start(settings, equipment, tmp_path / "run"))
     assert events[-1]["event"] == "finished"
-    assert recursion_limit(settings.method) == 2 * (1 + 3 * 9 + 4) + 2
+    tried = 2 + 3  # branch and judge; again to confirm, and approve
+    assert recursion_limit(settings.method) == 2 * (1 + 3 * (1 + 2 * 3 + tried) + 1 + tried + 2) + 3
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -579,7 +582,7 @@ def test_a_promotion_without_its_numbers_is_refused(tmp_path, branch):
     kept = file.read_text()
     file.unlink()
     with pytest.raises(UserError, match=r"evaluation\.json is missing: restore it"):
-        list(resume(tmp_path / "run", Equipment(), approve=True))
+        list(resume(tmp_path / "run", Equipment(), answer=Answer(decision="yes")))
     file.write_text(kept)
     assert list(resume(tmp_path / "run", Equipment()))[-1]["promoted"] is True
 

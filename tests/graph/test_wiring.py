@@ -46,7 +46,8 @@ def states() -> list[State]:
     keys = ("stage", "phase", "verdict", "rejected", "accepted", "approved", "evaluated", "racing", "promotion")
     promotion = {"candidate": "s1r1c1", "stage": 1, "gain": 0.5}
     choices = (
-        [1, 2], ["search", "confirm", "plain"], verdicts, [{}, {"s1r1c1": ["bad"]}], [[], ["s1r1c1"]], [None, True, False],
+        [1, 2], ["search", "confirm", "plain"], verdicts, [{}, {"s1r1c1": ["bad"]}], [[], ["s1r1c1"]],
+        [None, True, False],
         [{}, {"control-s1": None, "s1r1c1": None}], [[], ["s1r1c1"]], [None, promotion],
     )  # fmt: skip
     return [State(**{**initial_state(), **dict(zip(keys, c, strict=True))}) for c in itertools.product(*choices)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from marlsmith.marl.config import BranchRequest, EvaluationConfig, Start, TrainC
 from marlsmith.marl.executor import Progress
 from marlsmith.marl.local import LocalExecutor
 from marlsmith.marl.presets import train_config
+from marlsmith.marl.signals.program import build_program
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import (
     NATIVE,
@@ -33,17 +35,19 @@ from marlsmith.schemas import (
 )
 
 SPARSE, FOOD = "mpe/simple_spread_sparse", "lbf/8x8-2p-2f-coop"
+EXTERNAL = "pettingzoo:environments_for_tests:Uneven"
 WHOLE = 720
 REWARD = RewardConfig(terms=(Approach(),))
 SHAPED = Signal(reward=REWARD, observation=ObservationConfig(features=(TargetOffset(),)))
 WIDER = Signal(reward=REWARD, observation=ObservationConfig(features=(TargetOffset(), Speed())))
+CLOSER = Signal(reward=RewardConfig(alpha=1.0, terms=(Approach(weight=2.5),)), observation=WIDER.observation)
 CHECKPOINT = "checkpoint.safetensors"
 
 
 def config(algorithm: str, task: str) -> TrainConfig:
     # Rollouts of 12 steps end in the middle of an episode.
     changes = {"steps": WHOLE, "hidden": 16, "environments": 4}
-    changes |= {"rollout": 12} if algorithm == "mappo" else {"updates": 2, "batch": 16, "replay": 600}
+    changes |= {"rollout": 12} if algorithm == "mappo" else {"updates": 2, "batch": 16, "replay": 200}
     return train_config(make_task(task).card, algorithm, changes)
 
 
@@ -113,6 +117,12 @@ def in_process(asked: BranchRequest, signal: Signal, saved: bytes | None) -> tup
     return value, tensors
 
 
+@functools.cache
+def begun(steps: int, signal: Signal) -> bytes:
+    """The checkpoint of a first branch."""
+    return in_process(request("b0", until=steps), signal, None)[1]
+
+
 @pytest.mark.parametrize(
     ("algorithm", "task", "signal"),
     [
@@ -168,6 +178,20 @@ def test_progress_and_terms_are_those_of_the_branch(branches: Branches) -> None:
     assert set(found.terms) == {"approach_nearest"}
 
 
+def test_environments_that_cannot_be_saved_begin_new_episodes(
+    branches: Branches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There the pieces are not the whole training to the bit; but the same pieces are the same again."""
+    monkeypatch.chdir(Path(__file__).parent)  # where its module is found
+    of = {"task": EXTERNAL, "train": TrainConfig(steps=200, environments=4, hidden=8)}
+    branches.train(request("b0", until=100, **of), NATIVE)
+    for branch in ("b1", "b2"):
+        branches.train(on(branch, 100, 200, NATIVE, **of), NATIVE, "b0")
+    same_bits(branches.tensors("b1"), branches.tensors("b2"))
+    assert int(branches.tensors("b1")["steps"]) == 200
+    assert not torch.equal(branches.tensors("b1")["actor.0.weight"], branches.tensors("b0")["actor.0.weight"])
+
+
 # ---------------------------------------------------------------- what changes at a start
 
 
@@ -188,6 +212,27 @@ def test_a_branch_that_only_switches_plays_as_before(algorithm: str, branches: B
     assert [one.shape[-2] - sizes[0].shape[-2] for one in sizes] == [0, 1, 1]
 
 
+@pytest.mark.parametrize("algorithm", ["vdn", "qmix"])
+def test_a_replay_that_is_taken_up_is_under_the_new_signal(algorithm: str) -> None:
+    """What a fresh observer shows, and what a fresh program pays: from the checkpoint of a branch, in a full ring."""
+    of = {"algorithm": algorithm}
+    _, saved = in_process(request("b0", until=240, **of), SHAPED, None)
+    _, after = in_process(on("b1", 240, 240, SHAPED, **of), CLOSER, saved)
+    card, tensors = make_task(SPARSE).card, unpack(after)[0]
+    program = build_program(CLOSER, card)
+    width, agents, size = card.observation_size + 3, card.agents, card.observation_size
+    steps = tensors["replay.steps"].flatten(0, 2)
+    assert int(tensors["replay.filled"]) == len(tensors["replay.steps"]), "a ring that was written over"
+    shown, led = (steps[:, i * agents * width :][:, : agents * width].unflatten(1, (agents, width)) for i in (0, 1))
+    for seen in (shown, led):
+        torch.testing.assert_close(seen[..., size:], program.features(seen[..., :size], None))
+    place = {name: tensors[f"replay.origin.after.{name}"].flatten(0, 2) for name in ("agent_pos", "landmark_pos")}
+    nearest = torch.cdist(place["agent_pos"], place["landmark_pos"]).amin(-1)
+    native = tensors["replay.origin.native"].flatten(0, 2)
+    torch.testing.assert_close(steps[:, -3], (native - 2.5 * nearest).mean(-1))
+    assert float(nearest.std()) > 0.1
+
+
 def test_features_that_are_not_those_of_the_checkpoint_are_refused(branches: Branches) -> None:
     """The policy would read something else than it has learned to read."""
     branches.train(request("b0", until=240), SHAPED)
@@ -200,7 +245,7 @@ def test_features_that_are_not_those_of_the_checkpoint_are_refused(branches: Bra
 
 
 def test_a_fork_is_another_future_and_the_same_one_again() -> None:
-    _, saved = in_process(request("b0", until=240), SHAPED, None)
+    saved = begun(240, SHAPED)
     futures = {
         name: unpack(in_process(on("b1", 240, 480, SHAPED, fork=fork), SHAPED, saved)[1])[0]
         for name, fork in (("main", None), ("one", 1), ("again", 1), ("two", 2))
@@ -217,7 +262,7 @@ def test_a_fork_is_another_future_and_the_same_one_again() -> None:
 
 @pytest.mark.parametrize("warm_up", [0, 3])
 def test_only_a_change_of_signal_warms_the_values_up(warm_up: int) -> None:
-    _, saved = in_process(request("b0", until=240), SHAPED, None)
+    saved = begun(240, SHAPED)
     for signal, expected in ((SHAPED, 0), (WIDER, warm_up)):
         _, after = in_process(on("b1", 240, 240, SHAPED, value_warm_up=warm_up), signal, saved)
         assert int(unpack(after)[0]["value.only"]) == expected
@@ -225,7 +270,7 @@ def test_only_a_change_of_signal_warms_the_values_up(warm_up: int) -> None:
 
 def test_the_clock_goes_on_where_a_training_goes_back() -> None:
     """What is taken up at 480 is the checkpoint of 240: it learns at the rate of 480, and ends in time."""
-    _, saved = in_process(request("b0", until=240), SHAPED, None)
+    saved = begun(240, SHAPED)
     value, after = in_process(on("b1", 480, WHOLE, SHAPED), SHAPED, saved)
     assert [value["curve"][0]["steps"] > 480, value["curve"][-1]["steps"]] == [True, WHOLE]
     late, early = unpack(after)[0], unpack(in_process(on("b1", 240, 480, SHAPED), SHAPED, saved)[1])[0]
@@ -268,7 +313,7 @@ def spoiled(data: bytes, how: str) -> bytes:
 @pytest.mark.parametrize("how", ["cut short", "empty", "a text", "a block of zeros", "one bit"])
 def test_a_damaged_checkpoint_is_nobodys_fault(how: str, executor: LocalExecutor, tmp_path: Path) -> None:
     file = tmp_path / CHECKPOINT
-    file.write_bytes(spoiled(in_process(request("b0", until=96), NATIVE, None)[1], how))
+    file.write_bytes(spoiled(begun(96, NATIVE), how))
     asked = on("b1", 96, 240, NATIVE)
     for act in (
         lambda: executor.train(asked, SHAPED, tmp_path, None, file),
@@ -284,7 +329,7 @@ def test_the_checkpoint_of_another_training_is_refused(executor: LocalExecutor, 
     file = tmp_path / CHECKPOINT
     with pytest.raises(UserError, match=r"Cannot read .*No such file.*; restore it, or start a new run"):
         executor.evaluate(request("b0"), NATIVE, file)
-    file.write_bytes(in_process(request("b0", until=96), NATIVE, None)[1])
+    file.write_bytes(begun(96, NATIVE))
     others = {
         "other seeds": on("b1", 96, 240, NATIVE, seeds=(3, 9)),
         "other signal": on("b1", 96, 240, SHAPED),
