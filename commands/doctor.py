@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from marlsmith.commands.machine import cores, memory_gib
-from marlsmith.graph import jail
-from marlsmith.graph.display import OutputConsole
+from marlsmith.graph.telling import jail
+from marlsmith.graph.telling.display import OutputConsole
 from marlsmith.schemas import JailReport, UserError, plain
 
 

@@ -21,9 +21,9 @@ from marlsmith.commands.machine import cores
 from marlsmith.commands.references import verify_external
 from marlsmith.commands.run import RunOptions, require_means, run_settings
 from marlsmith.commands.terminal import require_jail
-from marlsmith.graph.display import OutputConsole
 from marlsmith.graph.methods import RunSettings
-from marlsmith.graph.workload import Workload
+from marlsmith.graph.telling.display import OutputConsole
+from marlsmith.graph.telling.workload import Workload
 from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.local import LocalExecutor
 from marlsmith.marl.tasks import make_task

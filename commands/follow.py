@@ -11,10 +11,10 @@ from pathlib import Path
 
 from marlsmith.agents.asking.accounting import book
 from marlsmith.commands.exits import KILLED, PAUSED, WAITING, Halted, close_stdout
-from marlsmith.graph.display import make_trace
 from marlsmith.graph.run import Paused, Stop, WaitingForApproval, end_of_record
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.trace import Event
+from marlsmith.graph.telling.display import make_trace
+from marlsmith.graph.telling.trace import Event
 from marlsmith.schemas import EndpointError, PausingError
 
 

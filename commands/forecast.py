@@ -27,8 +27,8 @@ from marlsmith.agents.offline import OfflineGenerator
 from marlsmith.agents.rehearsal import Brief
 from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE
 from marlsmith.agents.templates import prompts_of
-from marlsmith.graph.evidence import evidence, main_evidence
-from marlsmith.graph.history import LONGEST_LINE
+from marlsmith.graph.briefing.evidence import evidence, main_evidence
+from marlsmith.graph.briefing.history import LONGEST_LINE
 from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.schemas import (

@@ -29,7 +29,7 @@ class Local:
         return LocalExecutor(settings.workers, branch_seconds=settings.branch_seconds, unsafe_jail=self.unsafe_jail)
 
     def equip(self, directory: RunDirectory, executor: Executor) -> Parts:
-        from marlsmith.graph.workbench import ExecutorWorkbench
+        from marlsmith.graph.proposing.workbench import ExecutorWorkbench
         from marlsmith.marl.signals.writer import to_code
         from marlsmith.marl.tasks import make_task
 

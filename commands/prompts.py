@@ -22,16 +22,16 @@ from marlsmith.agents.templates import prompts_of
 from marlsmith.commands.local import Local
 from marlsmith.commands.run import RunOptions, run_settings
 from marlsmith.graph.adapting.main_run import Lap
-from marlsmith.graph.briefs import code_of, diagnosis_brief, proposal_brief, review_brief
+from marlsmith.graph.approving.second_opinion import second_opinion
+from marlsmith.graph.briefing.briefs import code_of, diagnosis_brief, proposal_brief, review_brief
+from marlsmith.graph.briefing.history import Attempt, history_line
 from marlsmith.graph.context import Context, Parts
-from marlsmith.graph.history import Attempt, history_line
-from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import RunSettings, branch_steps
 from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, lap_branch
-from marlsmith.graph.promotion import second_opinion
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.state import NATIVE_ID, Outcome, Refusal, State, initial_state
-from marlsmith.graph.trace import summary
+from marlsmith.graph.telling.journal import Journal
+from marlsmith.graph.telling.trace import summary
 from marlsmith.marl.signals.writer import to_code
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import NATIVE, AnswerError, Candidate, Evaluation, UserError, Verdict, printable

@@ -10,11 +10,11 @@ from marlsmith.commands.follow import as_replayed, follow
 from marlsmith.commands.local import Local
 from marlsmith.commands.references import verify_external
 from marlsmith.commands.run import default_directory
-from marlsmith.graph.approval import Answer
+from marlsmith.graph.approving.approval import Answer
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.run import Stop, WaitingForApproval, resume, start
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.trace import Event
+from marlsmith.graph.telling.trace import Event
 
 OWN_OPTIONS = frozenset({"replay", "out", "workers", "unsafe_jail", "as_json", "plain"})
 """What may be said beside --replay: nothing that the run's decisions depend on."""

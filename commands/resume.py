@@ -10,7 +10,7 @@ from marlsmith.agents.config import limited
 from marlsmith.commands.files import read_signal
 from marlsmith.commands.follow import as_replayed, follow
 from marlsmith.commands.local import Local
-from marlsmith.graph.approval import LONGEST_REASON, Answer
+from marlsmith.graph.approving.approval import LONGEST_REASON, Answer
 from marlsmith.graph.run import resume
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.schemas import UserError, printable

@@ -16,7 +16,7 @@ from marlsmith.agents.asking.wire.endpoint import Ability, Endpoint
 from marlsmith.agents.config import Choice, role_settings
 from marlsmith.agents.make import make_roles
 from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE, Budget, ModelSettings, RoleSettings
-from marlsmith.graph.display import OutputConsole
+from marlsmith.graph.telling.display import OutputConsole
 from marlsmith.schemas import AnswerError, PausingError, UserError, plain, printable
 
 __all__ = ["Choice", "show_roles"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.text import Text
 
-from marlsmith.graph.display import JsonTrace, OutputConsole, draw
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.story import Story, ending
+from marlsmith.graph.telling.display import JsonTrace, OutputConsole, draw
+from marlsmith.graph.telling.story import Story, ending
 
 
 def show_run(run: Path, svg: Path | None, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from marlsmith.commands.references import compare, reference
-from marlsmith.graph.display import OutputConsole
+from marlsmith.graph.telling.display import OutputConsole
 from marlsmith.marl.signals.view import COMMON_FIELDS
 from marlsmith.marl.tasks import TASKS, make_task
 from marlsmith.marl.tasks.verify import verify

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress
 
-from marlsmith.graph import jail
+from marlsmith.graph.telling import jail
 from marlsmith.marl.executor import Executor
 from marlsmith.schemas import printable
 

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from marlsmith.agents.asking.accounting.ledger import NOTHING, Spent
 from marlsmith.agents.roles import Roles
-from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.graph.telling.journal import Journal
 from marlsmith.marl.executor import Executor
 from marlsmith.schemas import Signal, TaskCard, ToolUse
 

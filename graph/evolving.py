@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from marlsmith.graph import judgement
 from marlsmith.graph.context import Context
+from marlsmith.graph.judging import judgement
 from marlsmith.graph.naming import confirm_branch, confirm_control, edit_of
 from marlsmith.graph.orders import Order, TrainBranch
 from marlsmith.graph.seeds import confirm_seeds, role_seed, search_seeds

@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from marlsmith.agents.critic import grounded
-from marlsmith.graph import approval, evolving
+from marlsmith.graph import evolving
 from marlsmith.graph.adapting import judge as adapting
 from marlsmith.graph.adapting import orders
 from marlsmith.graph.adapting.advance import advance as main_run_after
@@ -18,16 +18,17 @@ from marlsmith.graph.adapting.advance import begin
 from marlsmith.graph.adapting.branches import members, rests
 from marlsmith.graph.adapting.comparison import comparison
 from marlsmith.graph.adapting.main_run import Lap
-from marlsmith.graph.admission import check_all, checks_name
-from marlsmith.graph.approval import Answer
-from marlsmith.graph.attempts import told_later
-from marlsmith.graph.briefs import code_of, diagnosis_brief
+from marlsmith.graph.approving import approval
+from marlsmith.graph.approving.approval import Answer
+from marlsmith.graph.approving.second_opinion import second_opinion, vetoed
+from marlsmith.graph.briefing.attempts import told_later
+from marlsmith.graph.briefing.briefs import code_of, diagnosis_brief
+from marlsmith.graph.briefing.history import rollback_line
 from marlsmith.graph.context import Context
-from marlsmith.graph.history import rollback_line
 from marlsmith.graph.naming import batch_name, confirm_branch
 from marlsmith.graph.outcome import finished_event
-from marlsmith.graph.promotion import second_opinion, vetoed
-from marlsmith.graph.proposing import ask_for_candidates, shares, unanswered
+from marlsmith.graph.proposing.admission import check_all, checks_name
+from marlsmith.graph.proposing.round import ask_for_candidates, shares, unanswered
 from marlsmith.graph.seeds import confirm_seeds, search_seeds
 from marlsmith.graph.state import (
     NATIVE_ID,
@@ -37,7 +38,7 @@ from marlsmith.graph.state import (
     Promotion,
     State,
 )
-from marlsmith.graph.trace import (
+from marlsmith.graph.telling.trace import (
     Advanced,
     Allotted,
     Checks,

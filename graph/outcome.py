@@ -11,14 +11,14 @@ from marlsmith.agents.asking.accounting.prices import DIGITS
 from marlsmith.agents.asking.address import address
 from marlsmith.agents.asking.question import NO_USAGE, Role
 from marlsmith.agents.settings import NOBODY, ModelSettings
-from marlsmith.graph import judgement
 from marlsmith.graph.adapting import outcome as adapting
-from marlsmith.graph.briefs import scored
+from marlsmith.graph.briefing.briefs import scored
 from marlsmith.graph.context import Context
+from marlsmith.graph.judging import judgement
 from marlsmith.graph.methods import branch_steps
 from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, edit_of, heat_branch, slot_of
 from marlsmith.graph.state import Outcome, Phase, State
-from marlsmith.graph.trace import CandidateStanding, Finished, Gain, Player, Standing, ValidatorEffect
+from marlsmith.graph.telling.trace import CandidateStanding, Finished, Gain, Player, Standing, ValidatorEffect
 from marlsmith.schemas import Evaluation, Verdict
 
 

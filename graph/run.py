@@ -17,14 +17,14 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.types import Command, StateSnapshot
 
-from marlsmith.graph import jail
-from marlsmith.graph.approval import Answer, answer_name
+from marlsmith.graph.approving.approval import Answer, answer_name
 from marlsmith.graph.context import Context, Outfitter, Parts
-from marlsmith.graph.journal import Journal
 from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.state import State, initial_state
-from marlsmith.graph.trace import Event, RunPaused, RunStarted, identity
+from marlsmith.graph.telling import jail
+from marlsmith.graph.telling.journal import Journal
+from marlsmith.graph.telling.trace import Event, RunPaused, RunStarted, identity
 from marlsmith.graph.wiring import Machine, build_with, fingerprint
 from marlsmith.marl.executor import Cancelled, Executor
 from marlsmith.schemas import Interrupted, PausingError, UserError, plain, printable

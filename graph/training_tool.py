@@ -13,7 +13,7 @@ from marlsmith.graph import evolving
 from marlsmith.graph.adapting.orders import order as adapting_order
 from marlsmith.graph.context import Context
 from marlsmith.graph.orders import TrainBranch
-from marlsmith.graph.trace import ToolCall, ToolProgress, ToolResult
+from marlsmith.graph.telling.trace import ToolCall, ToolProgress, ToolResult
 from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.executor import Progress
 from marlsmith.schemas import Evaluation, Record, plain

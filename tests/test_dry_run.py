@@ -18,7 +18,7 @@ from marlsmith.commands.dry_run import Trial, estimate
 from marlsmith.commands.forecast import Range, questions
 from marlsmith.graph.methods import PRESETS, Method, RunSettings, method_from
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.workload import Workload
+from marlsmith.graph.telling.workload import Workload
 from marlsmith.marl.config import TrainConfig
 
 SMALL = ["--steps", "400", "--episodes", "4", "--seeds", "2", "--confirm-seeds", "2", "--rounds", "2"]

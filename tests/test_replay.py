@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from marlsmith.agents.settings import ModelSettings, RoleSettings
 from marlsmith.cli import app
 from marlsmith.commands.local import Local
-from marlsmith.graph.approval import Answer
+from marlsmith.graph.approving.approval import Answer
 from marlsmith.graph.methods import RunSettings, method_from
 from marlsmith.graph.run import WaitingForApproval, resume, start
 from marlsmith.graph.run_directory import RunDirectory

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from marlsmith.graph.adapting import branches, main_run
 from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.adapting.merging import merged
-from marlsmith.graph.briefs import code_of
+from marlsmith.graph.briefing.briefs import code_of
 from marlsmith.graph.context import Context
 from marlsmith.graph.judging.monitor import hacked
 from marlsmith.graph.naming import control_branch, lap_branch

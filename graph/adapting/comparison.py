@@ -9,7 +9,7 @@ from marlsmith.graph.adapting.merging import merged
 from marlsmith.graph.context import Context
 from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, edit_of
 from marlsmith.graph.state import State
-from marlsmith.graph.trace import Compared
+from marlsmith.graph.telling.trace import Compared
 from marlsmith.marl.statistics import paired_gain
 from marlsmith.schemas import Evaluation, Verdict
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from marlsmith.graph import judgement
 from marlsmith.graph.adapting import branches
 from marlsmith.graph.adapting.merging import merged
+from marlsmith.graph.briefing.evidence import paired_mean
 from marlsmith.graph.context import Context
-from marlsmith.graph.evidence import paired_mean
+from marlsmith.graph.judging import judgement
 from marlsmith.graph.judging.competence import Competence, competence, informative
 from marlsmith.graph.judging.gate import Judgement, Trial, best, gate, leading, passing
 from marlsmith.graph.judging.racing import RaceCost, audited, hopeless

@@ -11,7 +11,7 @@ from marlsmith.graph.judging.monitor import peak_and_final
 from marlsmith.graph.judging.racing import RaceCost
 from marlsmith.graph.naming import FINAL_BRANCH, PLAIN_BRANCH, heat_branch
 from marlsmith.graph.state import Phase, State
-from marlsmith.graph.trace import LapStanding, MainRunStory
+from marlsmith.graph.telling.trace import LapStanding, MainRunStory
 from marlsmith.marl.statistics import area_under
 from marlsmith.schemas import Evaluation
 

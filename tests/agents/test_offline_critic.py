@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from marlsmith.agents.offline import OfflineCritic
-from marlsmith.graph.history import PROMOTED, Attempt, history_line
+from marlsmith.graph.briefing.history import PROMOTED, Attempt, history_line
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import (
     Approach,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from graph_fakes import Deadly, Equipment, FakeExecutor, ScriptedGenerator, make_settings, proposal, weighted
 
-from marlsmith.graph import approval, nodes
-from marlsmith.graph.approval import Answer
+from marlsmith.graph import nodes
+from marlsmith.graph.approving import approval
+from marlsmith.graph.approving.approval import Answer
 from marlsmith.graph.methods import method_from
 from marlsmith.graph.run import WaitingForApproval, resume, start
 from marlsmith.graph.run_directory import RunDirectory

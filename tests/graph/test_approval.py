@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from graph_fakes import Equipment, FakeExecutor, ScriptedGenerator, make_settings, proposal, weight_of, weighted
 
-from marlsmith.graph.approval import PERSON, Answer, answer_name
+from marlsmith.graph.approving.approval import PERSON, Answer, answer_name
 from marlsmith.graph.methods import method_from
 from marlsmith.graph.run import WaitingForApproval, resume, start
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.seeds import BEYOND_ALL_RUNS, confirm_seeds
-from marlsmith.graph.trace import Event
+from marlsmith.graph.telling.trace import Event
 from marlsmith.marl.config import TrainConfig
 from marlsmith.schemas import UserError
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from marlsmith.graph.approval_case import ApprovalCase, Comparison, Cost
-from marlsmith.graph.approval_sheet import MOST_LINES, MOST_SEEDS, approval_sheet
-from marlsmith.graph.comparing import comparison
+from marlsmith.graph.approving.case import ApprovalCase, Comparison, Cost
+from marlsmith.graph.approving.sheet import MOST_LINES, MOST_SEEDS, approval_sheet
+from marlsmith.graph.judging.comparing import comparison
 from marlsmith.schemas import Citation, CurvePoint, Diagnosis, Evaluation, Finding, Verdict, plain
 
 BEFORE = "import torch\n\n\ndef agent_reward(state):\n    return -state.agent_pos.norm(dim=-1)\n"

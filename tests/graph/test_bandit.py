@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marlsmith.graph.bandit import MONEY_A_TRAINING, TOKENS_A_TRAINING, Play, allot, in_trainings
+from marlsmith.graph.proposing.bandit import MONEY_A_TRAINING, TOKENS_A_TRAINING, Play, allot, in_trainings
 
 GOOD, POOR, NOTHING = Play(0.2, 1.0), Play(0.14, 1.0), Play(0.0, 1.0)
 GAINS = st.integers(-1000, 1000).map(lambda thousandths: thousandths / 1000)

@@ -19,7 +19,7 @@ from marlsmith.agents.settings import RoleSettings
 from marlsmith.graph.context import Parts
 from marlsmith.graph.run import Paused, Stop, resume, start
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.trace import Event
+from marlsmith.graph.telling.trace import Event
 from marlsmith.marl.executor import Executor
 from marlsmith.prompts import Prompts
 from marlsmith.schemas import PausingError, UserError, canonical

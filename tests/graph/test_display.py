@@ -21,11 +21,11 @@ from graph_fakes import (
 )
 from rich.console import Console
 
-from marlsmith.graph.display import LiveTrace
 from marlsmith.graph.run import Paused, Stop, resume, start
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.story import Story, ending
-from marlsmith.graph.trace import Event
+from marlsmith.graph.telling.display import LiveTrace
+from marlsmith.graph.telling.story import Story, ending
+from marlsmith.graph.telling.trace import Event
 from marlsmith.schemas import Citation, EndpointError, Evaluation, Failure, Finding, Proposal, Review
 
 

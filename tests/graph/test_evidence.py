@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from marlsmith.graph.evidence import CHARACTERS, LIMIT, evidence, main_evidence
+from marlsmith.graph.briefing.evidence import CHARACTERS, LIMIT, evidence, main_evidence
 from marlsmith.marl.behaviour import behaviour
 from marlsmith.marl.evaluation import rollout_random
 from marlsmith.marl.tasks import make_task

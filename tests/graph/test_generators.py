@@ -16,7 +16,7 @@ from marlsmith.agents.asking.client import Client
 from marlsmith.agents.asking.question import Question, Reply, Usage
 from marlsmith.agents.generator import ModelGenerator
 from marlsmith.agents.roles import Unfinished
-from marlsmith.graph.proposing import authors
+from marlsmith.graph.proposing.round import authors
 from marlsmith.graph.run import Paused, resume, start
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.schemas import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marlsmith.graph.history import LONGEST_LINE, PROMOTED, Attempt, history_line, rollback_line
+from marlsmith.graph.briefing.history import LONGEST_LINE, PROMOTED, Attempt, history_line, rollback_line
 from marlsmith.schemas import Diagnosis, Finding
 
 FOUND = Diagnosis(

@@ -8,7 +8,8 @@ import pytest
 from graph_fakes import OPEN, SOUND, probe
 from rich.console import Console
 
-from marlsmith.graph import jail, toml
+from marlsmith.graph import toml
+from marlsmith.graph.telling import jail
 from marlsmith.schemas import JailReport
 
 COUNT = len(SOUND.probes)

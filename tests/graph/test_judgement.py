@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marlsmith.graph import judgement
-from marlsmith.graph.evidence import LIMIT, evidence
+from marlsmith.graph.briefing.evidence import LIMIT, evidence
+from marlsmith.graph.judging import judgement
 from marlsmith.graph.methods import Method
 from marlsmith.graph.state import Outcome
 from marlsmith.marl.statistics import paired_gain

@@ -13,9 +13,9 @@ from rich.console import Console
 from test_display import told
 
 from marlsmith.graph.run import start
-from marlsmith.graph.story import Story
-from marlsmith.graph.trace import Event
-from marlsmith.graph.workload import Steps, Workload
+from marlsmith.graph.telling.story import Story
+from marlsmith.graph.telling.trace import Event
+from marlsmith.graph.telling.workload import Steps, Workload
 
 FOUND = {(1, 1): [-1.0, -2.0, -3.0], (1, 2): [2.0, 1.0, -1.5], (2, 1): [0.5]}
 """The second round of the first stage finds something, no later one does."""

@@ -23,7 +23,7 @@ from graph_fakes import (
     weighted,
 )
 
-from marlsmith.graph.approval import Answer
+from marlsmith.graph.approving.approval import Answer
 from marlsmith.graph.methods import MOST_ROWS, reward_rows
 from marlsmith.graph.run import Paused, Stop, WaitingForApproval, recursion_limit, resume, start
 from marlsmith.graph.run_directory import RunDirectory

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from marlsmith.graph.text_plot import BETWEEN, BOTH, HEIGHT, Plot, Series
+from marlsmith.graph.approving.text_plot import BETWEEN, BOTH, HEIGHT, Plot, Series
 
 
 def drawn(*series: Series, width: int = 60) -> list[str]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from graph_fakes import Equipment, FakeExecutor, ScriptedGenerator, ScriptedValidator, make_settings, proposal, weighted
 
+from marlsmith.graph.proposing.twins import same
 from marlsmith.graph.run import start
-from marlsmith.graph.twins import same
 from marlsmith.schemas import Approach, Fingerprint, Proposal, RewardConfig, Signal, TeamSuccess
 
 

@@ -9,9 +9,9 @@ from graph_fakes import Equipment, FakeExecutor, make_settings, weighted
 
 from marlsmith.agents.roles import Generator, Roles
 from marlsmith.graph.context import Parts
+from marlsmith.graph.proposing.workbench import MOST_COLUMNS, ExecutorWorkbench, described
 from marlsmith.graph.run import start
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.workbench import MOST_COLUMNS, ExecutorWorkbench, described
 from marlsmith.marl.executor import Cancelled, Executor
 from marlsmith.schemas import (
     NATIVE,

@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from marlsmith.cli import app
-from marlsmith.graph.story import Story
+from marlsmith.graph.telling.story import Story
 from marlsmith.schemas import Evaluation
 
 UNEVEN = "pettingzoo:environments_for_tests:Uneven"

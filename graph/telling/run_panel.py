@@ -9,11 +9,11 @@ from rich.panel import Panel
 from rich.text import Text
 
 from marlsmith.agents.settings import NOBODY
-from marlsmith.graph import jail
 from marlsmith.graph.methods import Method, RunSettings
-from marlsmith.graph.speech import count, rows_of
-from marlsmith.graph.trace import Event
-from marlsmith.graph.workload import Workload
+from marlsmith.graph.telling import jail
+from marlsmith.graph.telling.speech import count, rows_of
+from marlsmith.graph.telling.trace import Event
+from marlsmith.graph.telling.workload import Workload
 from marlsmith.schemas import JailReport
 
 

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from marlsmith.graph.methods import Method
 from marlsmith.graph.naming import heat_branch
-from marlsmith.graph.speech import bar, count, detail, interval, listed, says
 from marlsmith.graph.state import NATIVE_ID
-from marlsmith.graph.trace import Event
+from marlsmith.graph.telling.speech import bar, count, detail, interval, listed, says
+from marlsmith.graph.telling.trace import Event
 from marlsmith.schemas import Evaluation, Verdict
 
 OUTCOMES = {

@@ -6,14 +6,14 @@ import math
 
 from marlsmith.graph.adapting import branches, main_run
 from marlsmith.graph.adapting.main_run import Lap
+from marlsmith.graph.briefing.evidence import evidence, main_evidence
+from marlsmith.graph.briefing.history import PROMOTED
 from marlsmith.graph.context import Context
-from marlsmith.graph.evidence import evidence, main_evidence
-from marlsmith.graph.history import PROMOTED
-from marlsmith.graph.judgement import strengths
+from marlsmith.graph.judging.judgement import strengths
 from marlsmith.graph.naming import control_branch
 from marlsmith.graph.seeds import role_seed
 from marlsmith.graph.state import CONTROL_ID, NATIVE_ID, State
-from marlsmith.graph.trace import summary
+from marlsmith.graph.telling.trace import summary
 from marlsmith.schemas import (
     Candidate,
     Diagnosis,

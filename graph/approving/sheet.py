@@ -11,9 +11,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from marlsmith.graph.approval_case import ApprovalCase, Comparison, Cost
-from marlsmith.graph.text_plot import Plot, Series
-from marlsmith.graph.trace import Event
+from marlsmith.graph.approving.case import ApprovalCase, Comparison, Cost
+from marlsmith.graph.approving.text_plot import Plot, Series
+from marlsmith.graph.telling.trace import Event
 from marlsmith.schemas import CurvePoint, Diagnosis, Verdict, printable
 
 WORDS = 600

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from marlsmith.agents.asking.question import Role
-from marlsmith.graph.approval_case import ApprovalCase
-from marlsmith.graph.bandit import Share
+from marlsmith.graph.approving.case import ApprovalCase
 from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.proposing.bandit import Share
 from marlsmith.graph.state import Phase
 from marlsmith.schemas import (
     Code,

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from marlsmith.graph import judgement, twins
 from marlsmith.graph.adapting import main_run
-from marlsmith.graph.briefs import incumbent, proposed_before, review_brief, tried
+from marlsmith.graph.briefing.briefs import incumbent, proposed_before, review_brief, tried
 from marlsmith.graph.context import Context
+from marlsmith.graph.judging import judgement
 from marlsmith.graph.methods import branch_rows
 from marlsmith.graph.naming import batch_name
+from marlsmith.graph.proposing import twins
 from marlsmith.graph.state import State
-from marlsmith.graph.trace import Checked, Checks
+from marlsmith.graph.telling.trace import Checked, Checks
 from marlsmith.schemas import (
     NATIVE,
     AnswerError,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from marlsmith.graph import judgement
+from marlsmith.graph.briefing.history import PROMOTED, Attempt, history_line
 from marlsmith.graph.context import Context
-from marlsmith.graph.history import PROMOTED, Attempt, history_line
+from marlsmith.graph.judging import judgement
 from marlsmith.graph.state import State
 from marlsmith.schemas import Diagnosis
 

@@ -13,15 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from marlsmith.agents.settings import NOBODY
-from marlsmith.graph import main_run_story
-from marlsmith.graph.approval_sheet import approval_sheet
+from marlsmith.graph.approving.sheet import approval_sheet
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.naming import heat_branch
-from marlsmith.graph.result_panel import result
-from marlsmith.graph.run_panel import run_panel
-from marlsmith.graph.speech import bar, count, detail, interval, numbers, price, says
 from marlsmith.graph.state import CONTROL_ID, NATIVE_ID
-from marlsmith.graph.trace import Event
+from marlsmith.graph.telling import main_run_story
+from marlsmith.graph.telling.result_panel import result
+from marlsmith.graph.telling.run_panel import run_panel
+from marlsmith.graph.telling.speech import bar, count, detail, interval, numbers, price, says
+from marlsmith.graph.telling.trace import Event
 from marlsmith.schemas import Evaluation, Verdict
 
 

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.naming import heat_branch, lap_branch
-from marlsmith.graph.speech import bar, count, interval, rows_of, standings
 from marlsmith.graph.state import NATIVE_ID
-from marlsmith.graph.trace import Event
+from marlsmith.graph.telling.speech import bar, count, interval, rows_of, standings
+from marlsmith.graph.telling.trace import Event
 
 
 def main_run_result(event: Event, settings: RunSettings | None) -> Iterator[RenderableType]:

@@ -14,15 +14,15 @@ from pydantic import Field, model_validator
 
 from marlsmith.graph.adapting import judge as adapting
 from marlsmith.graph.adapting import main_run
-from marlsmith.graph.approval_case import Comparison, Cost
-from marlsmith.graph.briefs import code_of, incumbent
-from marlsmith.graph.comparing import comparison
+from marlsmith.graph.approving.case import Comparison, Cost
+from marlsmith.graph.briefing.briefs import code_of, incumbent
+from marlsmith.graph.briefing.history import LONGEST_LINE
 from marlsmith.graph.context import Context
-from marlsmith.graph.history import LONGEST_LINE
+from marlsmith.graph.judging.comparing import comparison
 from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, edit_id, edit_of
 from marlsmith.graph.outcome import environment_steps
 from marlsmith.graph.state import Question, Refusal, State
-from marlsmith.graph.trace import Approval
+from marlsmith.graph.telling.trace import Approval
 from marlsmith.schemas import Candidate, CurvePoint, Evaluation, Record, Signal, Verdict, plain, printable
 
 PERSON = "person"

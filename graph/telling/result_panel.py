@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from marlsmith.agents.settings import MANUAL, OFFLINE
-from marlsmith.graph import jail
-from marlsmith.graph.main_run_result import files, main_run_result
 from marlsmith.graph.methods import RunSettings
-from marlsmith.graph.speech import WORDS, count, interval, money, price, standings
-from marlsmith.graph.trace import Event
+from marlsmith.graph.telling import jail
+from marlsmith.graph.telling.main_run_result import files, main_run_result
+from marlsmith.graph.telling.speech import WORDS, count, interval, money, price, standings
+from marlsmith.graph.telling.trace import Event
 from marlsmith.schemas import printable
 
 

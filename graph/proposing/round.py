@@ -11,11 +11,11 @@ from itertools import groupby
 from marlsmith.agents.asking.accounting.ledger import Spent
 from marlsmith.agents.generator import place_of
 from marlsmith.agents.roles import Generator, Unfinished
-from marlsmith.graph import bandit
-from marlsmith.graph.bandit import Play, Share
-from marlsmith.graph.briefs import proposal_brief
+from marlsmith.graph.briefing.briefs import proposal_brief
 from marlsmith.graph.context import Context
 from marlsmith.graph.naming import candidate_id, control_branch, edit_of, filled, slot_of
+from marlsmith.graph.proposing import bandit
+from marlsmith.graph.proposing.bandit import Play, Share
 from marlsmith.graph.seeds import role_seed
 from marlsmith.graph.state import State, Words
 from marlsmith.schemas import (

@@ -6,7 +6,7 @@ import contextvars
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from marlsmith.graph import judgement
+from marlsmith.graph.judging import judgement
 from marlsmith.graph.methods import RunSettings, branch_rows
 from marlsmith.marl.executor import Cancelled, Executor
 from marlsmith.schemas import Failure, Signal, SignalValues, TermValues, ToolUse, UserError, Values, printable

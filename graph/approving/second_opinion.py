@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from marlsmith.graph.briefs import code_of, main_brief
+from marlsmith.graph.briefing.briefs import code_of, main_brief
 from marlsmith.graph.context import Context
 from marlsmith.graph.naming import confirm_branch, confirm_control, edit_of
 from marlsmith.graph.state import State
-from marlsmith.graph.trace import PromotionReviewed
+from marlsmith.graph.telling.trace import PromotionReviewed
 from marlsmith.schemas import PromotionBrief, Review, Verdict, printable
 
 

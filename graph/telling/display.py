@@ -17,9 +17,9 @@ from typing import IO, Protocol
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from marlsmith.graph.story import Story
-from marlsmith.graph.trace import Event
-from marlsmith.graph.workload import Steps
+from marlsmith.graph.telling.story import Story
+from marlsmith.graph.telling.trace import Event
+from marlsmith.graph.telling.workload import Steps
 from marlsmith.schemas import UserError
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from marlsmith.graph.methods import Method, RunSettings
-from marlsmith.graph.trace import Event
+from marlsmith.graph.telling.trace import Event
 
 
 class Workload:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from marlsmith.agents.asking.accounting.ledger import Spent
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.graph.trace import Event, JailStanding, identity
+from marlsmith.graph.telling.trace import Event, JailStanding, identity
 from marlsmith.schemas import JailReport, UserError
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from marlsmith.graph.approval_case import Comparison
-from marlsmith.graph.judgement import gain_over
+from marlsmith.graph.approving.case import Comparison
+from marlsmith.graph.judging.judgement import gain_over
 from marlsmith.schemas import Evaluation
 
 

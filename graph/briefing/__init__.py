@@ -1,0 +1,1 @@
+"""What the roles are told: briefs, the evidence that may be cited, and what came of earlier rounds."""
