@@ -361,7 +361,7 @@ def prompts(
             raise UserError("--place is one in a run: say which with --run RUN, or leave it out")
         branch = BranchOptions(
             task=task, task_options=task_option or (), algorithm="mappo", train_options=(), device="cpu",
-            steps=30_000, episodes=50, evaluation_seed=0, branch_seconds=600, unsafe_jail=False,
+            steps=None, episodes=50, evaluation_seed=0, branch_seconds=600, unsafe_jail=False,
         )  # fmt: skip
         overrides = {"evolve": evolve, "scope": scope, "signals": signals, "candidates": candidates}
         choice = Choice(generators=generator or (), prompts=own, config=config)

@@ -99,8 +99,14 @@ def _measured(method: Method, options: RunOptions) -> tuple[Method, int]:
 
 def _require_enough_seeds(method: Method) -> None:
     """Refuses a main run whose gate could never let anything pass, however good it was."""
+    if not method.adapts:
+        return
+    if not method.gate:
+        if method.search_seeds < 2:
+            raise UserError("--seeds 1: a main run has at least 2 members, so that its spread is known")
+        return
     needed = fewest_pairs(method.level / method.candidates)
-    if method.adapts and method.gate and method.search_seeds < needed:
+    if method.search_seeds < needed:
         raise UserError(
             f"--seeds {method.search_seeds}: a gain among {method.candidates} candidates cannot be proven with so few "
             f"at level {method.level:g}; use at least {needed}"

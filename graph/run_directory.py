@@ -393,19 +393,25 @@ def _require_space(directory: Path) -> None:
 
 
 def _manifest(settings: RunSettings, fingerprint: str, jail: Mapping[str, Any] | None) -> dict[str, Any]:
-    method = settings.method
-    stages = range(1, method.stages + 1)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "fingerprint": fingerprint,
         "settings": settings.model_dump(mode="json"),
-        "seeds": {
-            "search": [list(search_seeds(settings.seed, stage, method.search_seeds)) for stage in stages],
-            "confirm": [list(confirm_seeds(settings.seed, stage, method.confirm_seeds)) for stage in stages],
-        },
+        "seeds": _seeds(settings),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _VERSIONS_OF}},
         "jail": dict(jail or {}),
     }
+
+
+def _seeds(settings: RunSettings) -> dict[str, Any]:
+    """By stage of a search from scratch; a main run has the same members in all its stages."""
+    method = settings.method
+    found: dict[str, Any] = {"main": list(search_seeds(settings.seed, 1, method.search_seeds))} if method.adapts else {}
+    stages = [(stage, each) for stage in range(1, method.all_stages + 1) if not (each := method.at(stage)).adapts]
+    if stages:
+        found["search"] = [list(search_seeds(settings.seed, stage, each.search_seeds)) for stage, each in stages]
+        found["confirm"] = [list(confirm_seeds(settings.seed, stage, each.confirm_seeds)) for stage, each in stages]
+    return found
 
 
 def _version(distribution: str) -> str:

@@ -55,7 +55,7 @@ def _in_vain(context: Context, request: BranchRequest) -> Evaluation | None:
     if before is None or before.error is None or before.error.stage != "timeout":
         return None
     failed = {"candidate": request.candidate, "branch": request.branch, "seeds": request.seeds}
-    return Evaluation(**failed, steps=request.train.steps, error=before.error)
+    return Evaluation(**failed, steps=request.steps, error=before.error)
 
 
 def _throttled(candidate: str, tell: Callable[[Record], None]) -> Callable[[Progress], None]:

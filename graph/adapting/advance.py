@@ -114,10 +114,12 @@ def evaluate(lap: Lap, episodes: str, name: str, context: Context) -> Evaluation
 def _watched(lap: Lap, context: Context) -> Lap:
     """The lap, or the best one before it with this one's clock where this one has lost what that one knew.
 
-    Without a signal there is nothing to hack: such a main run is left alone, as a plain training would be.
+    Without a signal there is nothing to hack: such a main run is left alone, as a plain training would be. So is one
+    whose method validates nothing.
     """
     good = _best(main_run.laps(context, lap.stage - 1))
-    if lap.signal.is_native or lap.alarm is not None or lap.evaluation.error is not None or good is None:
+    nothing_to_hack = lap.signal.is_native or not context.settings.method.gate
+    if nothing_to_hack or lap.alarm is not None or lap.evaluation.error is not None or good is None:
         return lap
     curve = lap.evaluation.curve
     shaped = (curve[0].shaped_return, curve[-1].shaped_return) if curve else (0.0, 0.0)

@@ -108,7 +108,9 @@ def refused(verdict: Verdict, state: State, context: Context) -> State:
     """What comes of a candidate that passed the gate and was not let through after that."""
     verdict = verdict.model_copy(update={"decision": _otherwise(state, context)})
     assert verdict.candidate is not None
-    refusals = {**state["refusals"], verdict.candidate: _refusal(verdict)}
+    # No bound: it was not the statistics that refused it, and whoever reads of it is told who did.
+    refusal = Refusal(gain=verdict.gain, lower_bound=None, reason=verdict.reason)
+    refusals = {**state["refusals"], verdict.candidate: refusal}
     return {"verdict": plain(verdict), "refusals": refusals, **_next(verdict, [], state)}
 
 

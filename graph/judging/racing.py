@@ -24,8 +24,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from marlsmith.graph.judging.gate import Judgement
-
 RACE_LEVEL = 0.5
 """Chance of dropping a candidate whose gain is exactly the margin."""
 
@@ -86,17 +84,3 @@ class RaceCost:
             self.steps_saved + other.steps_saved,
             self.steps_audited + other.steps_audited,
         )
-
-
-def cost(dropped: Collection[str], audits: Sequence[Judgement], steps: int) -> RaceCost:
-    """Of one round: `audits` are the gate's judgements of the audited, `steps` what a dropped candidate was spared.
-
-    `steps` counts the environment steps of the heats after the first, all their seeds together.
-    """
-    return RaceCost(
-        dropped=len(dropped),
-        audited=len(audits),
-        missed=sum(judgement.passed for judgement in audits),
-        steps_saved=(len(dropped) - len(audits)) * steps,
-        steps_audited=len(audits) * steps,
-    )
