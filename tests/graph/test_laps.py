@@ -107,7 +107,7 @@ def test_it_goes_back_to_the_same_networks_twice_where_it_has_to(tmp_path):
     executor = FakeExecutor(**falling)
     generator = StagedGenerator({(1, 1): [1.0]})
     generator.propose = lambda brief: [_with(both)] if brief.stage == 1 else []  # type: ignore[method-assign]
-    events = run(tmp_path / "run", Equipment(executor, generator), "also-one-shot", stages=4)
+    events = run(tmp_path / "run", Equipment(executor, generator), "also-metrics", stages=4, foresight=1)
     assert [lap["rolled_back_to"] for lap in of_the_main_run(events)] == [None, None, 1, 1, 1]
     found = laps(tmp_path / "run")
     assert {lap.checkpoints for lap in found[1:]} == {found[1].checkpoints}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from marlsmith.benchmarks.calibration import HEAT, NULLS, simulated_nulls
-from marlsmith.graph.judging.gate import EFFECT
+from marlsmith.graph.judging.gate import EFFECT, Trial, gate
 from marlsmith.graph.judging.racing import RaceCost, audited, hopeless
 
 CONTROL = (0.1, 0.2, 0.3, 0.2)
