@@ -100,7 +100,7 @@ def test_the_signal_before_the_one_that_hacked_is_carried_on_whole(tmp_path):
 def test_it_goes_back_to_the_same_networks_twice_where_it_has_to(tmp_path):
     """The second time too it is told where these come from."""
     falling = {
-        "course": lambda signal, clock, seed: 0.1 if clock < 800 else -0.3,
+        "course": lambda signal, clock, seed: 0.0 if signal.is_native else 0.1 if clock < 800 else -0.3,
         "pays": lambda signal, clock: float(clock),
     }
     both = Signal(reward=weighted(1.0).reward, observation=ObservationConfig(features=(Speed(),)))
