@@ -1,11 +1,12 @@
 """LLM-ALSO against its arms: final score and area under the main run's curve, at the same number of main-run steps.
 
-python benchmarks/adaptation.py [TASK...] [--runs RUNS] [--arms ARM,ARM] [--out DIR] [--generator WHO] [--critic WHO]
+python benchmarks/adaptation.py [TASK...] [--runs RUNS] [--arms ARM,ARM] [--branch-steps STEPS] [--out DIR]
+                                [--generator WHO] [--critic WHO] [--finished]
 
 Each run is one `marlsmith run --method ARM --seed SEED` with eight members; arms are paired by run seed, and so by
 members, start states and evaluation episodes. `saboteur` is llm-also without a validator and with a generator that
-turns the designer's rewards round and keeps its words. Runs are kept in DIR: what has finished is not run again. The
-results are printed as Markdown and written to benchmarks/results/adaptation.json.
+turns the designer's rewards round and keeps its words. Runs are kept in DIR: what has finished is not run again, and
+`--finished` runs nothing more. The results are printed as Markdown and written to benchmarks/results/adaptation.json.
 """
 
 from __future__ import annotations
@@ -90,11 +91,13 @@ class Result:
 
 
 def result(task: str, arm: str, seed: int, options: argparse.Namespace) -> Result:
-    settings = _settings(task, arm, seed, options)
-    path = Path(options.out) / f"{task.replace('/', '-')}-{arm}-{seed}"
-    outfitter = (Sabotaged if arm == SABOTEUR else Local)(unsafe_jail=False)
-    events = list(resume(path, outfitter) if path.exists() else start(settings, outfitter, path))
-    last, told = events[-1], list(RunDirectory.open(path).events())
+    settings, path = _settings(task, arm, seed, options), _place(task, arm, seed, options)
+    if not _has_finished(path):
+        outfitter = (Sabotaged if arm == SABOTEUR else Local)(unsafe_jail=False)
+        for _ in resume(path, outfitter) if path.exists() else start(settings, outfitter, path):
+            pass
+    told = list(RunDirectory.open(path).events())
+    last = next(event for event in told if event["event"] == "finished")
     main: Mapping[str, Any] = last["main"]
     return Result(
         task=task,
@@ -112,6 +115,14 @@ def result(task: str, arm: str, seed: int, options: argparse.Namespace) -> Resul
     )
 
 
+def _place(task: str, arm: str, seed: int, options: argparse.Namespace) -> Path:
+    return Path(options.out) / f"{task.replace('/', '-')}-{arm}-{seed}"
+
+
+def _has_finished(path: Path) -> bool:
+    return path.exists() and any(event["event"] == "finished" for event in RunDirectory.open(path).events())
+
+
 def _settings(task: str, arm: str, seed: int, options: argparse.Namespace) -> RunSettings:
     branch = BranchOptions(
         task=task,
@@ -127,7 +138,9 @@ def _settings(task: str, arm: str, seed: int, options: argparse.Namespace) -> Ru
     )
     roles = Choice(generators=(options.generator,), critic=options.critic)
     method = FULL if arm == SABOTEUR else arm
-    overrides = {"scope": SCOPES.get(task, "own"), "plain": False}  # an arm of its own
+    overrides: dict[str, object] = {"scope": SCOPES.get(task, "own"), "plain": False}  # that is an arm of its own
+    if options.branch_steps is not None:
+        overrides["branch_steps"] = options.branch_steps
     return run_settings(RunOptions(branch, method, overrides, roles, seed=seed, workers=None, out=None))
 
 
@@ -181,11 +194,15 @@ def main() -> None:
     parser.add_argument("--out", default="runs/adaptation")
     parser.add_argument("--generator", default="offline")
     parser.add_argument("--critic", default="offline")
+    parser.add_argument("--branch-steps", type=int, default=None)
+    parser.add_argument("--finished", action="store_true")
     options = parser.parse_args()
     results: list[Result] = []
     for task in options.tasks:
         for seed in range(options.runs):
             for arm in options.arms.split(","):
+                if options.finished and not _has_finished(_place(task, arm, seed, options)):
+                    continue
                 found = result(task, arm, seed, options)
                 results.append(found)
                 print(json.dumps(asdict(found)), flush=True)
