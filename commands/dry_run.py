@@ -280,6 +280,18 @@ def _plain(made: Estimate) -> dict[str, object]:
     }
 
 
+def _beside(settings: RunSettings) -> str:
+    """What is trained beside the main run."""
+    method, parts = settings.method, []
+    if method.prelude is not None:
+        parts.append("the search from scratch")
+    if method.gate and method.proposing_stages:
+        parts.append("branches, confirmations")
+    if Workload(settings).plain:
+        parts.append("the same training without a signal")
+    return ", ".join(parts) or "nothing beside the main run"
+
+
 def _print(made: Estimate, settings: RunSettings) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("", "likely", "from", "to", ""):
@@ -302,7 +314,7 @@ def _print(made: Estimate, settings: RunSettings) -> None:
     if made.main_steps:
         members = f"{settings.method.search_seeds} members"
         table.add_row(Text("main run, steps"), Text(_whole(made.main_steps)), Text(), Text(), Text(members, "dim"))
-        row("search, steps", made.search_steps, _whole, "races, confirmations, and the same training without a signal")
+        row("search, steps", made.search_steps, _whole, _beside(settings))
     else:
         most = Text("at most: a double, or what is refused to the end, is not trained", "dim")
         table.add_row(Text("environment steps"), Text(_whole(made.environment_steps)), Text(), Text(), most)

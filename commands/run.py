@@ -22,12 +22,17 @@ from marlsmith.commands.options import BranchOptions
 from marlsmith.commands.references import reference, verify_external
 from marlsmith.graph.methods import PRESETS, Method, RunSettings, method_from
 from marlsmith.graph.run import start
+from marlsmith.marl.presets import parse_settings
 from marlsmith.marl.statistics import fewest_pairs
 from marlsmith.marl.tasks import make_task
 from marlsmith.schemas import UserError
 
 STEPS = 30_000
 """Environment steps of each seed of a candidate that is trained from scratch (LERO, section 4.2)."""
+
+
+OF_A_SEARCH = ("confirm_seeds", "selection")
+"""What a main run does not read: it is confirmed on its own members, and has one signal at a time."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,13 @@ def run_settings(options: RunOptions) -> RunSettings:
     method, steps = _measured(_method(options), options)
     branch = replace(options.branch, steps=steps)
     train = branch.train_config(task)
+    if method.adapts:
+        # Whole rollouts, so that all stages are equal, and as long as is said.
+        changes: dict[str, object] = {"branch_steps": train.whole(method.branch_steps)}
+        if "fade" in parse_settings(branch.train_options):
+            changes["fade"] = train.fade
+        method = method.model_copy(update=changes)
+        train = train.model_copy(update={"steps": method.stages * method.branch_steps})
     try:
         return RunSettings(
             task=task,
@@ -85,6 +97,11 @@ def _measured(method: Method, options: RunOptions) -> tuple[Method, int]:
         if options.overrides.get("branch_steps") is not None:
             raise UserError("--branch-steps is for a main run that is adapted: say --steps, or --method llm-also")
         return method, options.branch.steps or STEPS
+    for name in OF_A_SEARCH:
+        if method.prelude is None and options.overrides.get(name) is not None:
+            raise UserError(
+                f"--{name.replace('_', '-')} is for a search from scratch: leave it out with --method {options.method}"
+            )
     whole = method.stages * method.branch_steps
     if options.branch.steps is None or options.branch.steps == whole:
         return method, whole
@@ -105,11 +122,12 @@ def _require_enough_seeds(method: Method) -> None:
         if method.search_seeds < 2:
             raise UserError("--seeds 1: a main run has at least 2 members, so that its spread is known")
         return
-    needed = fewest_pairs(method.level / method.candidates)
+    tests = method.candidates + method.approve  # a person's own signal is one more
+    needed = fewest_pairs(method.level / tests)
     if method.search_seeds < needed:
         raise UserError(
-            f"--seeds {method.search_seeds}: a gain among {method.candidates} candidates cannot be proven with so few "
-            f"at level {method.level:g}; use at least {needed}"
+            f"--seeds {method.search_seeds} can prove no gain at level {method.level:g} / {tests}: "
+            f"use at least {needed}"
         )
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.telling.display import JsonTrace, OutputConsole, draw
-from marlsmith.graph.telling.story import Story, ending
+from marlsmith.graph.telling.story import Story, answered, ending
 
 
 def show_run(run: Path, svg: Path | None, *, as_json: bool) -> None:
@@ -18,7 +18,7 @@ def show_run(run: Path, svg: Path | None, *, as_json: bool) -> None:
         for event in events:
             JsonTrace().tell(event)
         return
-    story = Story(again=True)
+    story = Story(again=True, answered=answered(events))
     lines = (line for event in events for line in story.lines(event))
     if svg is not None:
         draw(lines, svg)

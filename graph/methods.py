@@ -54,7 +54,9 @@ class Method(Record):
     headroom: float = Field(
         0.02, ge=0, description="ask for proposals while the score is further than this below the best possible one"
     )
-    fade: float = Field(0.8, ge=0, lt=1, description="share of the main run after which the shaped reward falls to 0")
+    fade: float | None = Field(
+        0.8, ge=0, lt=1, description="share of the main run after which the shaped reward falls to 0; None: never"
+    )
     value_warm_up: int = Field(2, ge=0, description="rollouts after a switch in which only the value network learns")
     plain: bool = Field(True, description="at the end train the same without a signal, to compare with")
     prelude: Method | None = Field(None, description="a search from scratch that finds the signal to begin with")
@@ -103,8 +105,8 @@ PRESETS |= {
 with one signal for good, and with none."""
 
 
-OF_BOTH = ("evolve", "scope", "signals", "repairs", "level", "approve")
-"""What is said for a method with a prelude holds for that too."""
+OF_BOTH = ("evolve", "scope", "signals", "repairs", "level", "approve", "confirm_seeds", "selection")
+"""What is said for a method with a prelude holds for that too; the last two for that alone."""
 
 
 def method_from(name: str, overrides: Mapping[str, object] | None = None) -> Method:

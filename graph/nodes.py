@@ -33,7 +33,6 @@ from marlsmith.graph.seeds import confirm_seeds, search_seeds
 from marlsmith.graph.state import (
     NATIVE_ID,
     BranchTask,
-    LapMark,
     Outcome,
     Promotion,
     State,
@@ -73,7 +72,7 @@ def start_stage(state: State, runtime: Runtime[Context]) -> State:
     if context.method(stage).adapts:
         opened |= State(population=[], refusals={})
         if stage - 1 == context.settings.method.opening:
-            opened["laps"] = [_begun(state, runtime)]
+            _begin(state, runtime)
     _tell(runtime, _stage_started(stage, context))
     return opened
 
@@ -96,7 +95,7 @@ def _stage_started(stage: int, context: Context) -> StageStarted:
     )
 
 
-def _begun(state: State, runtime: Runtime[Context]) -> LapMark:
+def _begin(state: State, runtime: Runtime[Context]) -> None:
     """The main run's start: networks that have learned nothing yet, scored as every later lap will be."""
     context, promotion = runtime.context, state["promotion"]
     tool = make_train_branch(context, lambda event: _tell(runtime, event))
@@ -104,7 +103,6 @@ def _begun(state: State, runtime: Runtime[Context]) -> LapMark:
         tool.invoke(orders.beginning(heat, context).model_dump())
     lap = begin(context, promotion["candidate"] if promotion is not None else NATIVE_ID)
     _tell(runtime, _advanced(lap))
-    return LapMark(stage=lap.stage, candidate=lap.candidate)
 
 
 def diagnose(state: State, runtime: Runtime[Context]) -> State:
@@ -271,7 +269,7 @@ def advance(state: State, runtime: Runtime[Context]) -> State:
     history = state["history"]
     if lap.alarm is not None and lap.rolled_back_to is not None:
         history = [*history, rollback_line(lap.stage, lap.rolled_back_to, lap.alarm)][-HISTORY:]
-    delta = State(history=history, laps=[*state["laps"], LapMark(stage=lap.stage, candidate=lap.candidate)])
+    delta = State(history=history)
     return {**delta, "phase": "plain"} if state["stage"] == runtime.context.settings.method.all_stages else delta
 
 

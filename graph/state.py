@@ -50,14 +50,6 @@ class Question(TypedDict):
     phase: Phase
 
 
-class LapMark(TypedDict):
-    """The main run after a stage."""
-
-    stage: int
-    candidate: str
-    """The incumbent: whose signal it carries on with, or native."""
-
-
 class BranchTask(TypedDict):
     """The input of one parallel branch (a Send), not the whole state."""
 
@@ -93,7 +85,6 @@ class State(TypedDict, total=False):
     audited: list[str]  # of the dropped, those that are trained all the same
     refusals: dict[str, Refusal]  # of this stage
     race_cost: dict[str, int]  # of all races so far: the fields of a RaceCost
-    laps: list[LapMark]  # of an adapted main run, one for each stage that is done; the first is its start
     finalists: dict[str, int]  # candidates that were sent into confirmation -> in which stage
     diagnosis: dict[str, Any] | None
     history: list[str]  # the last diagnoses and what came of them, one line each
@@ -124,7 +115,6 @@ def initial_state() -> State:
         audited=[],
         refusals={},
         race_cost={},
-        laps=[],
         finalists={},
         diagnosis=None,
         history=[],

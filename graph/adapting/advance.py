@@ -15,7 +15,7 @@ from marlsmith.graph.naming import control_branch, lap_branch
 from marlsmith.graph.run_directory import explained
 from marlsmith.graph.state import NATIVE_ID, State
 from marlsmith.marl.config import BranchRequest
-from marlsmith.schemas import NATIVE, Evaluation, Signal, UserError
+from marlsmith.schemas import NATIVE, Evaluation, Failure, Signal, UserError
 
 
 def begin(context: Context, incumbent: str = NATIVE_ID) -> Lap:
@@ -29,7 +29,8 @@ def begin(context: Context, incumbent: str = NATIVE_ID) -> Lap:
 
 
 def _first(name: str, incumbent: str, context: Context) -> Lap:
-    start = merged(name, [context.directory.required_evaluation(heat) for heat in branches.heats(name, context)])
+    heats = [context.directory.required_evaluation(heat) for heat in branches.heats(name, context)]
+    start = merged(name, heats, context.parts.card.score)
     if start.error is not None:
         raise UserError(f"the main run could not begin ({start.error.stage}: {start.error.message}): start a new run")
     return Lap(
@@ -78,7 +79,8 @@ def _lap(state: State, context: Context) -> Lap:
         evaluation=before.evaluation,  # until it has its own
     )
     if chosen.error is not None:
-        return _back(lap, before, f"{branch} failed ({chosen.error.stage}): {chosen.error.message}")
+        why = f"{branch} failed ({chosen.error.stage}): {chosen.error.message}"
+        return _after_a_failure(lap, chosen.error, why, context)
     lap = lap.model_copy(update={"checkpoints": _kept(branch, lap_branch(stage), context)})
     played = evaluate(lap, "main", lap_branch(stage), context)
     return lap.model_copy(
@@ -105,7 +107,7 @@ def evaluate(lap: Lap, episodes: str, name: str, context: Context) -> Evaluation
 
     heats = range(1, len(branches.members(context)) + 1)
     with ThreadPoolExecutor(max_workers=len(heats)) as pool:
-        return merged(name, list(pool.map(play, heats)))
+        return merged(name, list(pool.map(play, heats)), context.parts.card.score)
 
 
 # ---------------------------------------------------------------- rollback
@@ -125,7 +127,7 @@ def _watched(lap: Lap, context: Context) -> Lap:
     shaped = (curve[0].shaped_return, curve[-1].shaped_return) if curve else (0.0, 0.0)
     method = context.settings.method
     alarm = hacked(good.evaluation.scores, lap.evaluation.scores, *shaped, level=method.level / method.stages)
-    return lap if alarm is None else _back(lap, good, alarm.reason)
+    return lap if alarm is None else _back(lap, good, _after_an_alarm(good, lap), alarm.reason)
 
 
 def _best(laps: Sequence[Lap]) -> Lap | None:
@@ -134,9 +136,35 @@ def _best(laps: Sequence[Lap]) -> Lap | None:
     return max(scored, key=lambda lap: (lap.evaluation.score or 0.0, lap.stage), default=None)
 
 
-def _back(lap: Lap, good: Lap, why: str) -> Lap:
+def _after_a_failure(lap: Lap, failure: Failure, why: str, context: Context) -> Lap:
+    """The control could not be trained, so the main run stands still for a stage.
+
+    Chance is no fault of the signal, the first time. Otherwise first its reward goes and then, where the failure
+    stays, the networks that read its features: back to the last ones that did not, at worst those of the start.
+    """
+    *earlier, before = main_run.laps(context, lap.stage - 1)
+    if failure.stage in BY_CHANCE and before.alarm is None:
+        return _back(lap, before, before.signal, why)
+    if before.signal.reward is not None:
+        return _back(lap, before, before.signal.model_copy(update={"reward": None}), why)
+    kept = [each for each in earlier if main_run.checkpoint(context, each, 1).is_file()]
+    good = _reading_otherwise(before, kept)
+    return _back(lap, before, before.signal, why) if good is None else _back(lap, good, good.signal, why)
+
+
+BY_CHANCE = ("timeout", "environment")
+"""How a branch may fail through the machine or the task."""
+
+
+def _reading_otherwise(lap: Lap, earlier: Sequence[Lap]) -> Lap | None:
+    """The last lap before whose networks read other features, or none."""
+    return next((each for each in reversed(earlier) if each.trained.observation != lap.trained.observation), None)
+
+
+def _back(lap: Lap, good: Lap, signal: Signal, why: str) -> Lap:
     """The good lap once more, with this one's clock."""
-    signal = _after_an_alarm(good, lap)
+    if good.signal.reward is not None and signal.reward is None:
+        why = f"{why}; the reward of {good.candidate} is given up"
     return lap.model_copy(
         update={
             "candidate": NATIVE_ID if signal.is_native else good.candidate,
@@ -152,7 +180,7 @@ def _back(lap: Lap, good: Lap, why: str) -> Lap:
 
 def _after_an_alarm(good: Lap, lap: Lap) -> Signal:
     """The signal of the good lap; where that is the one that was hacked, only what the policy reads of it."""
-    return good.signal if good.candidate != lap.candidate else good.signal.model_copy(update={"reward": None})
+    return good.signal if good.candidate != lap.candidate else Signal(observation=good.trained.observation)
 
 
 # ---------------------------------------------------------------- what stands in main/
@@ -180,8 +208,9 @@ def _show(lap: Lap, context: Context) -> None:
 
 
 def _prune(laps: Sequence[Lap], context: Context) -> None:
-    """Only three laps can be gone back to: the start, by the plain training; the best so far; and the latest."""
-    needed = {file for lap in (laps[0], _best(laps) or laps[-1], laps[-1]) for file in lap.checkpoints}
+    """Only so many laps can be gone back to: the start, the best, the last with other features, and the latest."""
+    needed_laps = (laps[0], _best(laps), _reading_otherwise(laps[-1], laps[:-1]), laps[-1])
+    needed = {file for lap in needed_laps if lap is not None for file in lap.checkpoints}
     for lap in laps:
         for name in branches.heats(lap_branch(lap.stage), context):
             if (file := f"main/{name}.safetensors") not in needed:

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from marlsmith.graph.adapting import branches
+from marlsmith.graph.adapting.known_competence import known_competence
 from marlsmith.graph.adapting.merging import merged
 from marlsmith.graph.briefing.evidence import paired_mean
 from marlsmith.graph.context import Context
 from marlsmith.graph.judging import judgement
-from marlsmith.graph.judging.competence import Competence, competence, informative
+from marlsmith.graph.judging.competence import Competence, informative
 from marlsmith.graph.judging.gate import Judgement, Trial, best, gate, leading, passing
 from marlsmith.graph.judging.racing import RaceCost, audited, hopeless
 from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, edit_of, heat_branch
@@ -325,7 +326,7 @@ def whole(branch: str, context: Context) -> Evaluation:
     found = context.directory.evaluation(branch)
     if found is None:
         heats = [context.directory.required_evaluation(name) for name in branches.heats(branch, context)]
-        found = context.directory.write_evaluation(branch, merged(branch, heats))
+        found = context.directory.write_evaluation(branch, merged(branch, heats, context.parts.card.score))
     return found
 
 
@@ -336,7 +337,7 @@ def _whole_so_far(id: str, state: State, context: Context) -> Evaluation | None:
         names = [name for name in branches.heats(id, context) if name in state["evaluated"]]
         if names:
             heats = [context.directory.required_evaluation(name) for name in names]
-            found = context.directory.write_evaluation(id, merged(id, heats))
+            found = context.directory.write_evaluation(id, merged(id, heats, context.parts.card.score))
     return found
 
 
@@ -349,50 +350,3 @@ def _outcome(evaluation: Evaluation, state: State, phase: OutcomePhase) -> Outco
         score=evaluation.score,
         error=f"{error.stage}: {error.message}" if error is not None else None,
     )
-
-
-# ---------------------------------------------------------------- competence
-
-
-def known_competence(evaluated: Mapping[str, Outcome], context: Context) -> Competence:
-    """Over all candidates of the main run so far, each at two horizons, the second of twice the length or about that:
-    its gain half-way through the branch and at its end; of a finalist that at its end and in the confirmation.
-    """
-    pairs = []
-    for branch, outcome in evaluated.items():
-        of_the_main_run = outcome["phase"] == "search" and outcome["stage"] > context.settings.method.opening
-        if of_the_main_run and outcome["candidate"] != CONTROL_ID and outcome["error"] is None:
-            pair = _later(branch, context) or _earlier(branch, context)
-            pairs += [pair] if pair is not None else []
-    return competence(pairs)
-
-
-def _later(id: str, context: Context) -> tuple[float, float] | None:
-    """Of a finalist whose confirmation was longer than its branch."""
-    control, found, again = _control_of(id, context), context.directory.evaluation(id), _confirmation(id, context)
-    if control is None or found is None or again is None or again[1].steps <= found.steps:
-        return None
-    near, far = paired_mean(control, found), paired_mean(*again)
-    return None if near is None or far is None else (near, far)
-
-
-def _earlier(id: str, context: Context) -> tuple[float, float] | None:
-    control, found = _control_of(id, context), context.directory.evaluation(id)
-    if control is None or found is None or (gain := paired_mean(control, found)) is None:
-        return None
-    middle = min(len(control.curve), len(found.curve)) // 2
-    return (found.curve[middle - 1].score - control.curve[middle - 1].score, gain) if middle else None
-
-
-def _control_of(id: str, context: Context) -> Evaluation | None:
-    return context.directory.evaluation(control_branch(context.directory.candidate(id).stage))
-
-
-def _confirmation(id: str, context: Context) -> tuple[Evaluation, Evaluation] | None:
-    """Control and candidate of it."""
-    candidate = context.directory.candidate(id)
-    name = confirm_control(candidate.stage, candidate.round, adapts=True, edit=edit_of(id))
-    control, found = context.directory.evaluation(name), context.directory.evaluation(confirm_branch(id))
-    if control is None or found is None or control.error is not None or found.error is not None:
-        return None
-    return control, found

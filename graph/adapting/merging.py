@@ -8,10 +8,11 @@ from marlsmith.marl.statistics import bootstrap_interval, iqm
 from marlsmith.schemas import CurvePoint, Evaluation, TermStatistics
 
 
-def merged(branch: str, heats: Sequence[Evaluation]) -> Evaluation:
+def merged(branch: str, heats: Sequence[Evaluation], metric: str | None = None) -> Evaluation:
     """The branch over the seeds of all its heats; the first failure is the branch's.
 
-    Score and interval are computed anew over all seeds. Of metrics, behaviour, terms and curve the heats told no
+    Score and interval are computed anew over all seeds, and so is the `metric` that is
+    the score. Of the other metrics, behaviour, terms and curve the heats told no
     more than means, which are averaged by their numbers of seeds.
     """
     first = heats[0]
@@ -35,7 +36,7 @@ def merged(branch: str, heats: Sequence[Evaluation]) -> Evaluation:
         score=iqm(scores),
         scores=tuple(scores),
         interval=bootstrap_interval(scores),
-        metrics=_means([heat.metrics for heat in heats], weights),
+        metrics=_means([heat.metrics for heat in heats], weights) | ({metric: iqm(scores)} if metric else {}),
         behaviour=_means([heat.behaviour for heat in heats], weights),
         terms=_terms([heat.terms for heat in heats], weights),
         curve=_curve([heat.curve for heat in heats], weights),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marlsmith.graph.adapting import branches, main_run
 from marlsmith.graph.adapting.advance import evaluate
-from marlsmith.graph.adapting.judge import known_competence, whole
+from marlsmith.graph.adapting.judge import whole
+from marlsmith.graph.adapting.known_competence import known_competence
 from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.context import Context
 from marlsmith.graph.judging.monitor import peak_and_final

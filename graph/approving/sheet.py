@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from marlsmith.graph.approving.case import ApprovalCase, Comparison, Cost
 from marlsmith.graph.approving.text_plot import Plot, Series
+from marlsmith.graph.naming import edit_of
 from marlsmith.graph.telling.trace import Event
 from marlsmith.schemas import CurvePoint, Diagnosis, Verdict, printable
 
@@ -25,20 +26,25 @@ MOST_SEEDS = 3 * SEEDS_A_ROW
 CANDIDATE, CONTROL = "green", "yellow"
 
 
-def approval_sheet(event: Event, run: str) -> RenderableType:
-    """Of an `approval` event that asks. Whatever roles and programs wrote is text here, and never markup."""
+def approval_sheet(event: Event, run: str, edits: Mapping[str, str]) -> RenderableType:
+    """Of an `approval` event that asks; `edits` are what was tried in the candidate's place, and what came of it.
+
+    Whatever roles and programs wrote is text here, and never markup.
+    """
     case = ApprovalCase.model_validate({name: event[name] for name in ApprovalCase.model_fields if name in event})
     candidate, verdict = str(event["candidate"]), Verdict.model_validate(event["verdict"])
+    author = "the person says" if edit_of(candidate) else "the generator says"
     file = f"{run}/candidates/{candidate}.py"
     parts = [
-        _question(candidate, verdict, event["stage"]),
-        *_why(case.diagnosis, case.rationale),
+        question(event),
+        *_section("tried in its place", [Text(printable(f"{id}: {said}", WORDS)) for id, said in edits.items()]),
+        *_why(case.diagnosis, case.rationale, author),
         *_section("the signal, against the one it replaces", _difference(case.before, case.code, file)),
         *_section("the branches", _curves(case)),
         *_section("seed by seed", _pairs(case)),
         *_section("the gate", [Text(printable(verdict.reason, WORDS))]),
         *_section("cost of this stage so far", [Text(_cost(case.cost))] if case.cost is not None else []),
-        *_section("answer", _answers(run)),
+        *_section("answer", _answers(run, event.get("waiting"))),
     ]
     return Panel(Group(*parts), title="approval", title_align="left", border_style="yellow")
 
@@ -52,13 +58,14 @@ def _section(title: str, lines: Iterable[RenderableType]) -> Iterable[Renderable
         yield from (Padding(line, (0, 0, 0, 2)) for line in found)
 
 
-def _question(candidate: str, verdict: Verdict, stage: int) -> Text:
+def question(event: Event) -> Text:
+    verdict = Verdict.model_validate(event["verdict"])
     gain = f" It gained {_number(verdict.gain)}{_interval(verdict.interval)}." if verdict.gain is not None else ""
-    asked = f"Promote {candidate} into the main run, in stage {stage}?"
+    asked = f"Promote {event['candidate']} into the main run, in stage {event['stage']}?"
     return Text(asked, "bold yellow").append(gain, "not bold")
 
 
-def _why(diagnosis: Diagnosis | None, rationale: str) -> Iterable[RenderableType]:
+def _why(diagnosis: Diagnosis | None, rationale: str, author: str) -> Iterable[RenderableType]:
     if diagnosis is not None:
         lines = [Text(printable(diagnosis.summary, WORDS))]
         for finding in diagnosis.findings:
@@ -67,7 +74,7 @@ def _why(diagnosis: Diagnosis | None, rationale: str) -> Iterable[RenderableType
             lines.append(Text(printable(said, WORDS), "dim"))
         yield from _section("the critic found", lines)
     if rationale:
-        yield from _section("the generator says", [Text(printable(rationale, WORDS))])
+        yield from _section(author, [Text(printable(rationale, WORDS))])
 
 
 # ---------------------------------------------------------------- code
@@ -104,7 +111,8 @@ def _curves(case: ApprovalCase) -> Iterable[RenderableType]:
     candidate, control = case.curves.get("candidate", ()), case.curves.get("control", ())
     if not candidate and not control:
         return
-    yield Text("score in greedy play on a few fixed episodes, which decide nothing; mean over seeds", "dim")
+    which = "the search's branches" if case.confirm is None else "the confirmation"
+    yield Text(f"{which}: score in greedy play on a few fixed episodes, which decide nothing; mean over seeds", "dim")
     yield Plot(
         (
             Series("candidate", "●", CANDIDATE, _scores(candidate)),
@@ -160,13 +168,13 @@ def _cost(cost: Cost) -> str:
     return f"{cost.environment_steps:,} environment steps, {cost.seconds:,.0f} s, {cost.tokens:,} tokens{money}"
 
 
-def _answers(run: str) -> Iterable[RenderableType]:
+def _answers(run: str, waiting: str | None) -> Iterable[RenderableType]:
     table = Table.grid(padding=(0, 3))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for effect, option in (
         ("promote it", "--yes"),
-        ("keep what there is", "--no"),
+        ("keep what there is" if waiting is None else f"ask about {waiting} again", "--no"),
         ("try another signal", "--edit FILE"),
     ):
         table.add_row(effect, Text(f"marlsmith approve {run} {option}"))

@@ -37,18 +37,19 @@ class Competence:
 
     @property
     def known(self) -> bool:
-        return self.pairs >= FEWEST_PAIRS
+        return self.correlation is not None
 
     @property
     def words(self) -> str:
         """For people and for the trace."""
-        if not self.known:
-            return (
-                f"whether branches predict longer training is not known yet (pairs so far: {self.pairs}, needed: "
-                f"{FEWEST_PAIRS}), so the gate rests on its own statistics"
-            )
         if self.correlation is None:
-            return f"all {self.pairs} candidates gain the same at one of the horizons, so their ranks say nothing"
+            enough = self.pairs >= FEWEST_PAIRS
+            few = f"pairs so far: {self.pairs}, needed: {FEWEST_PAIRS}"
+            equal = f"all {self.pairs} candidates gain the same at one of the horizons"
+            return (
+                f"whether branches predict longer training is not known yet ({equal if enough else few}), so the gate "
+                "rests on its own statistics"
+            )
         return (
             f"the rank correlation between earlier and later gains of {self.pairs} candidates is "
             f"{self.correlation:+.2f} (p = {self.p_value:.2g})"
@@ -65,8 +66,8 @@ def competence(pairs: Sequence[tuple[float, float]]) -> Competence:
 def informative(competence: Competence, threshold: float) -> bool:
     """Whether the gate may go by branch ranks: False where they are known to say nothing, and then it abstains.
 
-    While too little is known there is no ground to abstain on.
+    While too little is known there is no ground to abstain on. Nor is there where the correlation is undefined: that
+    all gains are still equal at the earlier horizon, as on a sparse task before the first success, does not speak
+    against the longer one; and where all are equal at the longer one none can pass the gate.
     """
-    if not competence.known:
-        return True
-    return competence.correlation is not None and competence.correlation > threshold
+    return competence.correlation is None or competence.correlation > threshold

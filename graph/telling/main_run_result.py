@@ -10,24 +10,27 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.graph.naming import heat_branch, lap_branch
 from marlsmith.graph.state import NATIVE_ID
 from marlsmith.graph.telling.speech import bar, count, interval, rows_of, standings
 from marlsmith.graph.telling.trace import Event
 
 
-def main_run_result(event: Event, settings: RunSettings | None) -> Iterator[RenderableType]:
-    """`settings` are None where the story does not reach back to its beginning."""
-    gated = settings is None or settings.method.gate
-    yield from _answer(event, gated)
+def main_run_result(event: Event, settings: RunSettings | None, before: int) -> Iterator[RenderableType]:
+    """`settings` are None where the story does not reach back to its beginning; `before`: environment steps of a
+    search before the main run.
+    """
+    method = settings.method if settings is not None else Method(adapts=True)
+    yield from _answer(event, method)
     yield Text()
     yield _laps(event["main"]["laps"])
+    yield Text("Each score is of fresh episodes: those of the last stage are others than those at the top.", "dim")
     yield Text()
-    yield rows_of(list(_numbers(event, gated)))
+    yield rows_of(list(_numbers(event, method, before)))
 
 
-def _answer(event: Event, gated: bool) -> Iterator[RenderableType]:
+def _answer(event: Event, method: Method) -> Iterator[RenderableType]:
     native, best, gain = event["native"], event["best"], event["gain"]
     standing = best or native
     if standing is None:
@@ -42,12 +45,19 @@ def _answer(event: Event, gated: bool) -> Iterator[RenderableType]:
     if gain is not None:
         yield Text(f"mean paired gain {gain['mean']:+.3f}, 95% interval {interval(gain['interval'], '+')}", "bold")
     if not event["promoted"]:
-        why = "No signal earned its way in" if gated else "No signal was taken up"
+        why = "No signal earned its way in" if method.gate else "No signal was taken up"
         yield Text(f"{why}: the main run is the training without a signal, step for step.", "bold yellow")
+        if method.proposing_stages and _saw_nothing(event["main"]["laps"]):
+            seen = f"Branches of {method.branch_steps:,} steps began and ended with next to no success"
+            yield Text(f"{seen}: try longer ones (--branch-steps).", "yellow")
     elif besides == "":
         yield Text("It was not compared with the same training without a signal.", "bold yellow")
-    if event["promoted"] and not gated:
+    if event["promoted"] and not method.gate:
         yield Text("Nothing was validated: this method has no gate and takes what is proposed.", "bold yellow")
+
+
+def _saw_nothing(laps: Sequence[Event]) -> bool:
+    return all(lap["score"] == 0 for lap in laps)
 
 
 def _episodes(standing: Event) -> str:
@@ -58,8 +68,8 @@ def _episodes(standing: Event) -> str:
 def _laps(laps: Sequence[Event]) -> Table:
     """The main run's score over its stages: a curve that lies on its side."""
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("stage", "steps", "under", "score", "95% interval", ""):
-        table.add_column(name, justify="right" if name in {"stage", "steps", "score"} else "left")
+    for name in ("after stage", "steps", "under", "score", "95% interval", ""):
+        table.add_column(name, justify="right" if name in {"after stage", "steps", "score"} else "left")
     before = None
     for lap in laps:
         back, changed = lap["rolled_back_to"], lap["candidate"] != before and lap["candidate"] != NATIVE_ID
@@ -73,14 +83,18 @@ def _laps(laps: Sequence[Event]) -> Table:
     return table
 
 
-def _numbers(event: Event, gated: bool) -> Iterator[tuple[str, str]]:
+def _numbers(event: Event, method: Method, before: int) -> Iterator[tuple[str, str]]:
     main = event["main"]
-    ends = f"peak {main['peak']:.3f}, final {main['final']:.3f}; mean over its steps {main['area']:.3f}"
+    if method.prelude is not None:
+        first = main["laps"][0]["candidate"]
+        began = "nothing was promoted" if first == NATIVE_ID else f"{first} was promoted"
+        yield "before", f"the search from scratch: {began}; {before:,} of the environment steps beside the main run"
+    ends = f"peak {main['peak']:.3f}, final {main['final']:.3f}, area under the curve {main['area']:.3f}"
     yield "main run", ends
-    if gated:
+    if method.gate:
         yield "promoted", _promoted(main["laps"])
         yield "race", _race(main)
-        yield "branches", _competence(main)
+        yield "branches", _competence(main, method)
     steps = f"{main['main_steps']:,} environment steps of the main run, {main['search_steps']:,} beside it"
     yield "cost", steps
 
@@ -99,18 +113,20 @@ def _promoted(laps: Sequence[Event]) -> str:
 def _race(main: Event) -> str:
     if not main["dropped"]:
         return "nothing was stopped early"
-    stopped = f"{count(main['dropped'], 'candidate')} stopped early, which saved {main['steps_saved']:,} steps"
+    stopped = count(main["dropped"] - main["audited"], "candidate")
+    stopped = f"{stopped} stopped early, which saved {main['steps_saved']:,} environment steps"
     if not main["audited"]:
-        return f"{stopped}; none of them audited"
-    missed = f"{main['missed'] or 'none'} of them passed the gate after all"
-    return f"{stopped}; {main['audited']} trained on as an audit, {missed}"
+        return f"{stopped}; none was trained on to audit the race"
+    missed = f"{main['missed'] or 'none'} of which passed the gate after all"
+    return f"{stopped}; {main['audited']} more trained on to audit it, {missed}"
 
 
-def _competence(main: Event) -> str:
-    pairs = count(main["pairs"], "candidate")
+def _competence(main: Event, method: Method) -> str:
+    over = f"gains at one horizon against one about twice as long, {count(main['pairs'], 'candidate')}"
     if main["competence"] is None:
-        return f"whether they predict longer training is not known ({pairs})"
-    return f"gains half-way and at their end: rank correlation {main['competence']:+.2f} over {pairs}"
+        return f"{over}: too few or too much alike for a rank correlation"
+    found = f"{over}: rank correlation {main['competence']:+.2f}"
+    return f"{found}; at {method.competence:g} or below the gate abstains"
 
 
 # ---------------------------------------------------------------- where things are

@@ -39,7 +39,7 @@ def heading(event: Event, whole: int, lap: Event | None) -> str:
 
 def heats(branch: str, calls: Sequence[Event], found: Sequence[Evaluation]) -> RenderableType:
     """One line of trainings that were done in heats: the call and its result."""
-    from marlsmith.marl.statistics import iqm  # it brings numpy, which `show` does without where it fails
+    from marlsmith.marl.statistics import bootstrap_interval, iqm  # numpy, which `show` does without where it fails
 
     last, seeds = found[-1], count(sum(len(each.seeds) for each in found), "seed")
     alone = len(found) == 1
@@ -52,21 +52,22 @@ def heats(branch: str, calls: Sequence[Event], found: Sequence[Evaluation]) -> R
     if failed is not None and failed.error is not None:
         return says("tool", f"{called} failed ({failed.error.stage}): {failed.error.told}", style="red")
     scores = [score for each in found for score in each.scores]
-    spread = interval(last.interval) if alone else f"[{min(scores):.2f} to {max(scores):.2f}]"
+    spread = interval(last.interval if alone else bootstrap_interval(scores))
     return says("tool", f"{called}: {iqm(scores):.3f} {spread}, {sum(each.seconds for each in found):.1f} s")
 
 
 # ---------------------------------------------------------------- the judge
 
 
-def judged(event: Event, method: Method) -> Iterable[RenderableType]:
+def judged(event: Event, method: Method, waiting: str | None) -> Iterable[RenderableType]:
+    """`waiting`: of a person's signal, in whose place it is tried."""
     verdict = Verdict.model_validate(event["verdict"])
     if verdict.decision == "race":
         yield from _race(event, method) if method.gate else [says("judge", verdict.reason)]
         return
     if method.gate and event.get("compared"):
-        yield Padding(_table(event), (0, 0, 0, 2))
-    yield says("judge", _decision(event, verdict))
+        yield Padding(_table(event, verdict, method), (0, 0, 0, 2))
+    yield says("judge", _decision(event, verdict, method, waiting))
 
 
 def _race(event: Event, method: Method) -> Iterable[RenderableType]:
@@ -82,7 +83,7 @@ def _race(event: Event, method: Method) -> Iterable[RenderableType]:
             yield detail(f"{row['candidate']} is out: {row['reason']}")
 
 
-def _table(event: Event) -> Table:
+def _table(event: Event, verdict: Verdict, method: Method) -> Table:
     """All candidates of the round, the best bound first, under the control."""
     table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
     for name in ("candidate", "seeds", "score", "gain", "95% interval", "bound", "what came of it"):
@@ -91,11 +92,21 @@ def _table(event: Event) -> Table:
         table.add_row("control", "", f"{event['control']:.3f}", "", "", "", "", style="dim")
     for row in sorted(event.get("compared", ()), key=_rank):
         words, style = OUTCOMES[row["came"]]
+        if row["came"] == "refused" and _was_behind(row, event, verdict, method):
+            words = f"gained too, behind {verdict.candidate}"
         numbers = (_number(row["score"]), _number(row["gain"], "+"), interval(row["interval"], "+"))
         audited = " (audited)" if row["audited"] and row["came"] != "dropped" else ""
         cells = (row["candidate"], str(row["seeds"]), *numbers, _number(row["lower_bound"], "+"), words + audited)
         table.add_row(*(Text(cell, style) for cell in cells))
     return table
+
+
+def _was_behind(row: Event, event: Event, verdict: Verdict, method: Method) -> bool:
+    """Of a confirmation: one is promoted, and another may have gained as surely."""
+    bounds = (row["lower_bound"], verdict.lower_bound)
+    if event["phase"] != "confirm" or verdict.decision != "accept" or None in bounds:
+        return False
+    return bool(method.margin < bounds[0] <= bounds[1])
 
 
 def _rank(row: Event) -> tuple[bool, float, str]:
@@ -108,7 +119,7 @@ def _number(value: float | None, sign: str = "") -> str:
     return "" if value is None else f"{round(value, 3) + 0.0:{sign}.3f}"  # a gain of nothing has no sign of loss
 
 
-def _decision(event: Event, verdict: Verdict) -> str:
+def _decision(event: Event, verdict: Verdict, method: Method, waiting: str | None) -> str:
     confirms, name, reason = event["phase"] == "confirm", verdict.candidate, verdict.reason
     rows = event.get("compared", ())
     if verdict.decision == "accept":
@@ -125,10 +136,15 @@ def _decision(event: Event, verdict: Verdict) -> str:
         said = f"the race has dropped {'all candidates' if len(rows) > 1 else 'the only candidate'}"
     elif confirms:
         said = f"{name} does not hold on fresh random numbers and episodes: {reason}"
-    elif name is not None:
-        said = f"nothing passes the gate; of the best, {name}: {reason}"
+    elif event.get("edit") is not None and verdict.level is not None:
+        tests = round(method.level / verdict.level)
+        said = f"{name} does not pass the gate: {reason} (level {method.level:g} / {tests}: it is one candidate more)"
+    elif name is not None and verdict.level is not None:
+        said = f"nothing passes the gate; the highest bound is that of {name}: {reason}"
     else:
         said = reason
+    if waiting is not None and verdict.decision == "keep":
+        return f"{said}; the person is asked about {waiting} again"
     then = "the round goes back" if verdict.decision == "refine" else "the main run goes on as it is"
     return f"{said}; {then}"
 

@@ -49,11 +49,13 @@ def _adapted(settings: RunSettings) -> Iterator[tuple[str, str]]:
     yield "method", f"{settings.method_name}: {_proposals(method)}"
     if (prelude := method.prelude) is not None:
         searched = f"{_rounds(prelude)} from scratch, {prelude.search_seeds} seeds x {prelude.branch_steps:,} steps"
-        yield "before", f"{searched} a candidate; the winner is what the main run begins with"
+        stages = "stage 1" if method.opening == 1 else f"stages 1 to {method.opening}"
+        yield "before", f"{stages}: {searched} a candidate; the winner is what the main run begins with"
     heats = len(method.groups(range(method.search_seeds)))
     members = f"{count(method.search_seeds, 'member')} in {count(heats, 'heat')}"
     whole = Workload(settings).main // method.search_seeds
-    fade = f"; the shaping fades from {round(method.fade * whole):,} on" if method.proposing_stages else ""
+    fades = method.fade is not None and method.proposing_stages > 0
+    fade = f"; the shaping fades from {round((method.fade or 0.0) * whole):,} on" if fades else ""
     workers = count(settings.workers, "worker")
     yield "main run", f"{members}, {whole:,} steps each, {method.branch_steps:,} a stage and a branch{fade}; {workers}"
     yield "gate", _gate(method)
@@ -63,6 +65,8 @@ def _adapted(settings: RunSettings) -> Iterator[tuple[str, str]]:
 def _proposals(method: Method) -> str:
     """How often candidates are asked for: the arms of a comparison differ in that."""
     stages = count(method.stages, "stage")
+    if method.opening:  # stages are counted on
+        stages += f" ({method.opening + 1} to {method.all_stages})"
     if method.proposing_stages == 0:
         return f"{stages}; nothing is proposed, the main run is trained without a signal"
     each = count(method.candidates, "candidate")
@@ -78,7 +82,7 @@ def _gate(method: Method) -> str:
         return "none is needed"
     if not method.gate:
         return "none: what is proposed is taken as it is, and nothing is validated"
-    tests = f" / {method.candidates}" if method.candidates > 1 else ""
+    tests = f" / {method.candidates} (candidates of a round)" if method.candidates > 1 else ""
     passed = f"the lower bound of the paired gain above {method.margin:g} at level {method.level:g}{tests}"
     person = ", and by a person" if method.approve else ""
     longer = f" over {count(method.foresight, 'stage')}" if method.foresight > 1 else ""

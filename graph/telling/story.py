@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from marlsmith.agents.settings import NOBODY
-from marlsmith.graph.approving.sheet import approval_sheet
+from marlsmith.graph.approving.sheet import approval_sheet, question
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.naming import heat_branch
 from marlsmith.graph.state import CONTROL_ID, NATIVE_ID
@@ -28,9 +28,11 @@ from marlsmith.schemas import Evaluation, Verdict
 class Story:
     """Turns events into lines for people. Remembers only what later lines refer to."""
 
-    def __init__(self, again: bool = False) -> None:
-        """`again`: whoever reads it has asked for it, and need not be told how to."""
-        self.again = again
+    def __init__(self, again: bool = False, answered: Collection[tuple[str, int]] = ()) -> None:
+        """`again`: whoever reads it has asked for it, and need not be told how to. `answered`: questions to a person
+        that need not be told whole any more.
+        """
+        self.again, self.answered = again, answered
         self.settings: RunSettings | None = None
         self.run = ""
         self.calls: dict[str, Event] = {}
@@ -39,6 +41,8 @@ class Story:
         self.resting = False
         self.proposals: dict[str, Event] = {}
         self.told: set[str] = set()
+        self.tried: dict[str, str] = {}
+        self.search_before = 0
 
     def recall(self, past: Iterable[Event]) -> None:
         """Takes in what was told before, without telling it again; the round under way will be named anew."""
@@ -117,6 +121,8 @@ class Story:
             reviewed = self.settings is None or self.settings.roles.validator != NOBODY
             yield says("validator" if reviewed else "check", f"{mended}accepted for training{why}", event["candidate"])
             return
+        if proposal.get("kind") == "edit":
+            self.tried[event["candidate"]] = f"refused before its training: {'; '.join(event['problems'])}"
         stage = event.get("stage")
         checks = f"the {stage} check" if stage in {"static", "dynamic"} else f"the checks{f' ({stage})' * bool(stage)}"
         by = {"rules": "the method's rules", "executor": checks, "validator": "the validator"}[event["by"]]
@@ -142,6 +148,8 @@ class Story:
     def _tool_result(self, event: Event) -> Iterable[RenderableType]:
         evaluation = Evaluation.model_validate(event["evaluation"])
         self.evaluations[event["branch"]] = evaluation
+        if self.lap is None and self.calls.get(event["branch"], {}).get("until") is None:
+            self.search_before += evaluation.steps * len(evaluation.seeds)
         if self.calls.get(event["branch"], {}).get("until") is not None:
             yield from self._heat(event["branch"], evaluation)
         elif evaluation.error is not None:
@@ -170,13 +178,20 @@ class Story:
             )
 
     def _judged(self, event: Event) -> Iterable[RenderableType]:
+        if edit := event.get("edit"):
+            row = next((row for row in event.get("compared", ()) if row["candidate"] == edit), {})
+            scored = f"score {row['score']:.3f}; " if row.get("score") is not None else ""
+            self.tried[edit] = f"{scored}{event['verdict']['reason']}"
         if self.settings is not None and self._adapts(event["stage"]):
-            yield from () if self.resting else main_run_story.judged(event, self.settings.method)
+            waiting = self._waiting(event.get("edit"))
+            yield from () if self.resting else main_run_story.judged(event, self.settings.method, waiting)
             return
         verdict = Verdict.model_validate(event["verdict"])
         if event["phase"] == "search":
             yield Padding(self._table(event), (0, 0, 0, 2))
-        words = {"refine": "goes on", "confirm": "confirms", "accept": "accepts", "keep": "keeps what there is"}
+        waiting = self._waiting(event.get("edit"))
+        kept = "keeps what there is" if waiting is None else f"asks about {waiting} again"
+        words = {"refine": "goes on", "confirm": "confirms", "accept": "accepts", "keep": kept}
         yield says("judge", f"{words.get(verdict.decision, verdict.decision)}: {verdict.reason}")
 
     def _table(self, event: Event) -> Table:
@@ -208,14 +223,21 @@ class Story:
 
     def _approval(self, event: Event) -> Iterable[RenderableType]:
         if event["status"] == "asked":
+            if (event["candidate"], event["asking"]) in self.answered:
+                yield says("person", f"is asked: {question(event)}")
+                return
+            edits = {id: said for id, said in self.tried.items() if self._waiting(id) == event["candidate"]}
             yield Text()
-            yield approval_sheet(event, self.run)
-            if event.get("waiting"):
-                yield says("person", f"is asked about {event['waiting']} again after a no")
+            yield approval_sheet(event, self.run, edits)
             return
         said = {"approved": "says yes to", "refused": "says no to", "edited": f"tries {event['edit']} in the place of"}
         why = f": {event['reason']}" if event.get("reason") else ""
         yield says("person", f"{said[event['status']]} {event['candidate']}{why}", style="bold yellow")
+
+    def _waiting(self, edit: str | None) -> str | None:
+        """In whose place a person's signal is tried."""
+        parents = self.proposals.get(edit, {}).get("parents") if edit is not None else None
+        return str(parents[0]) if parents else None
 
     def _promoted(self, event: Event) -> Iterable[RenderableType]:
         gain = "" if event["gain"] is None else f", gain {event['gain']:+.3f}"
@@ -240,8 +262,14 @@ class Story:
 
     def _finished(self, event: Event) -> Iterable[RenderableType]:
         yield Text()
-        told = result(event, self.settings, self.again)
+        told = result(event, self.settings, self.search_before, self.again)
         yield Panel(Group(*told), title="result", title_align="left", border_style="green")
+
+
+def answered(events: Iterable[Event]) -> set[tuple[str, int]]:
+    """Questions to a person that have their answer."""
+    said = (event for event in events if event["event"] == "approval" and event["status"] != "asked")
+    return {(event["candidate"], event["asking"]) for event in said}
 
 
 def ending(events: Sequence[Event], run: Path) -> str | None:
