@@ -191,9 +191,13 @@ def run(
     ] = None,
     episodes: Episodes = 50,
     evaluation_seed: EvaluationSeed = None,
-    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds of a candidate in the search.")] = None,
-    confirm_seeds: Annotated[int | None, typer.Option("--confirm-seeds", min=2, help="Fresh seeds at the end.")] = None,
-    rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="Proposal rounds.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, help="Seeds of a candidate, or members of an adapted main run.")
+    ] = None,
+    confirm_seeds: Annotated[
+        int | None, typer.Option("--confirm-seeds", min=2, help="Fresh seeds at the end of a search from scratch.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="Proposal rounds, of each stage.")] = None,
     candidates: Annotated[int | None, typer.Option("--candidates", min=1, help="Candidates of a round.")] = None,
     population: Annotated[int | None, typer.Option("--population", min=1, help="Parents that are kept.")] = None,
     evolve: Annotated[str | None, typer.Option("--evolve", help="reward, observation or both.")] = None,
@@ -219,7 +223,7 @@ def run(
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
-    """Search for a learning signal, compare the best with the native task on fresh seeds, promote what holds."""
+    """Search for a learning signal, or adapt that of a training under way (llm-also), and promote what holds."""
     with _explained():
         if replay is not None:
             from marlsmith.commands.replay import OWN_OPTIONS, ReplayOptions, replay_run

@@ -2,14 +2,16 @@
 
 python benchmarks/calibration.py [--nulls 200] [--harmful 100] [--helpful 20] [--rounds 700]
 
-Everything goes the whole path, race, gate and confirmation, in rounds of 3 candidates with 8 seeds at level .05. Each
-round has its own control. A null is the same signal on other random numbers (in a run candidate and control share
-them, so that such a null would be equal to its control and never pass: this is the harder case). A harmful one pays
-for the opposite of what serves, and takes the place of a signal that serves. A helpful one is that signal where the
-sparse reward alone is paid else. Trainings leave two checkpoints of a main run on `mpe/simple_spread_sparse`: an early
-one, whose branches succeed in few episodes and with some seeds in none, and a later one, where seeds differ most.
+Everything goes the path of a round, race, gate and confirmation of all that passed, in rounds of 3 candidates with 8
+seeds at level .05. Two things of a run are left out: its confirmation trains for longer than its branches did, and the
+competence gate abstains where shorter and longer branches disagree. Each round has its own control. A null is the same
+signal on other random numbers (in a run candidate and control share them, so that such a null would be equal to its
+control and never pass: this is the harder case). A harmful one pays for the opposite of what serves, and takes the
+place of a signal that serves. A helpful one is that signal where the sparse reward alone is paid else. Trainings leave
+two checkpoints of a main run on `mpe/simple_spread_sparse`: an early one, whose branches succeed in few episodes and
+with some seeds in none, and a later one, where seeds differ most.
 
-Prints Markdown and writes benchmarks/results/calibration.json. About 10 minutes of one core, shared out over all.
+Prints Markdown and writes benchmarks/results/calibration.json. About half an hour on two shared cores.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
@@ -29,7 +31,7 @@ import numpy as np
 import torch
 
 from marlsmith.benchmarks.harm import OBSERVATION, SERVES, harmful_rewards
-from marlsmith.graph.judging.gate import EFFECT, Trial, best, gate
+from marlsmith.graph.judging.gate import EFFECT, Judgement, Trial, best, gate, passing
 from marlsmith.graph.judging.racing import hopeless
 from marlsmith.marl.presets import train_config
 from marlsmith.marl.signals.program import Program, build_program
@@ -59,18 +61,26 @@ class Round:
     promoted: int | None
 
 
-def walk(control: Scores, candidates: Sequence[Scores], confirm: Callable[[int], tuple[Scores, Scores]]) -> Round:
-    """Race, gate and confirmation; `confirm` gives the scores of the control and of a candidate on fresh forks."""
+Confirm = Callable[[Sequence[int]], tuple[Scores, Sequence[Scores]]]
+"""Scores of the control and of these candidates, trained once more on random numbers that have chosen nothing."""
+
+
+def walk(control: Scores, candidates: Sequence[Scores], confirm: Confirm) -> Round:
+    """Race, gate and confirmation of all that passed, of whom the best is promoted."""
     dropped = [i for i, s in enumerate(candidates) if hopeless(control[:HEAT], s[:HEAT], margin=MARGIN) is not None]
-    trials = [Trial(str(i), tuple(scores)) for i, scores in enumerate(candidates)]
-    judged = gate(control, trials, level=LEVEL, margin=MARGIN, tests=CANDIDATES)
-    winner = best([judgement for i, judgement in enumerate(judged) if i not in dropped])
-    promoted = None
-    if winner is not None:
-        fresh, scores = confirm(int(winner.candidate))
-        if gate(fresh, [Trial(winner.candidate, tuple(scores))], level=LEVEL, margin=MARGIN, tests=1)[0].passed:
-            promoted = int(winner.candidate)
-    return Round(len(candidates), dropped, [int(each.candidate) for each in judged if each.passed], promoted)
+    passed = passing(_gate(control, dict(enumerate(candidates)), CANDIDATES))
+    finalists = [int(each.candidate) for each in passed if int(each.candidate) not in dropped]
+    winner = None
+    if finalists:
+        fresh, scores = confirm(finalists)
+        winner = best(_gate(fresh, dict(zip(finalists, scores, strict=True)), len(finalists)))
+    found = sorted(int(each.candidate) for each in passed)
+    return Round(len(candidates), dropped, found, int(winner.candidate) if winner is not None else None)
+
+
+def _gate(control: Scores, scores: Mapping[int, Scores], tests: int) -> list[Judgement]:
+    trials = [Trial(str(i), tuple(each)) for i, each in scores.items()]
+    return gate(control, trials, level=LEVEL, margin=MARGIN, tests=tests)
 
 
 @dataclass
@@ -123,9 +133,12 @@ def simulated_nulls(draw: Draw, rounds: int, seed: int) -> Count:
     rng, count = np.random.default_rng(seed), Count()
     for _ in range(rounds):
         levels = rng.random(SEEDS)
-        control, *candidates = (draw(rng, levels).tolist() for _ in range(1 + CANDIDATES))
-        fresh, again = draw(rng, levels).tolist(), draw(rng, levels).tolist()
-        count.add(walk(control, candidates, lambda _, pair=(fresh, again): pair))  # type: ignore[misc]
+
+        def scores(number: int, levels: np.ndarray = levels) -> tuple[Scores, list[Scores]]:
+            control, *candidates = (draw(rng, levels).tolist() for _ in range(1 + number))
+            return control, candidates
+
+        count.add(walk(*scores(CANDIDATES), lambda finalists, scores=scores: scores(len(finalists))))  # type: ignore[misc]
     return count
 
 
@@ -133,14 +146,12 @@ def simulated_power(effect: float, rounds: int, seed: int) -> Count:
     """Of one candidate with a gain of `effect` standard deviations of the paired difference, among nulls."""
     rng, count = np.random.default_rng(seed), Count()
 
-    def pair(gain: float) -> tuple[list[float], list[float]]:
+    def scores(of: Sequence[int]) -> tuple[Scores, list[Scores]]:
         control = rng.normal(0, 1, SEEDS)
-        return control.tolist(), (control + rng.normal(gain, 1, SEEDS)).tolist()
+        return control.tolist(), [(control + rng.normal(0.0 if i else effect, 1, SEEDS)).tolist() for i in of]
 
     for _ in range(rounds):
-        control, candidate = pair(effect)
-        others = [rng.normal(0, 1, SEEDS).tolist() for _ in range(CANDIDATES - 1)]
-        count.add(walk(control, [candidate, *others], lambda i: pair(effect if i == 0 else 0.0)), [0])
+        count.add(walk(*scores(range(CANDIDATES)), scores), [0])
     return count
 
 
@@ -241,8 +252,8 @@ def measure(kind: Kind, checkpoint: str, number: int) -> Trained:
         proposed = [next(harms) if kind == "harmful" else SERVES for _ in range(min(size, number - first))]
         control, *tried = branches((before, *proposed), SEARCH_EPISODES)
 
-        def confirm(i: int, proposed: Sequence[RewardConfig] = proposed) -> tuple[Scores, Scores]:
-            fresh, again = branches((before, proposed[i]), CONFIRM_EPISODES)
+        def confirm(of: Sequence[int], proposed: Sequence[RewardConfig] = proposed) -> tuple[Scores, Sequence[Scores]]:
+            fresh, *again = branches((before, *(proposed[i] for i in of)), CONFIRM_EPISODES)
             return fresh, again
 
         found.count.add(walk(control, tried, confirm))

@@ -90,6 +90,7 @@ def test_where_nothing_is_asked_no_answer_is_taken(tmp_path: Path) -> None:
     refused(marlsmith("approve", run, "--yes"), "waits for no approval: go on with `marlsmith resume")
 
 
+@pytest.mark.slow
 def test_a_persons_signal_is_tried_and_the_question_comes_again(waiting: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(MINE)

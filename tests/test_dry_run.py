@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from marlsmith.agents.settings import Budget, Limits, ModelSettings, Price, RoleSettings
 from marlsmith.cli import app
 from marlsmith.commands.dry_run import Trial, estimate
+from marlsmith.commands.dry_run import _print as show_estimate
 from marlsmith.commands.forecast import Range, questions
 from marlsmith.graph.methods import PRESETS, Method, RunSettings, method_from
 from marlsmith.graph.run_directory import RunDirectory
@@ -104,6 +105,22 @@ def test_an_arm_without_a_gate_costs_the_main_run_and_what_it_is_compared_with(n
     made = estimate(main_run(name), TRIAL)
     assert made.main_steps == 8 * 120_000
     assert made.search_steps == Range(1, 1, 1) * (plains * made.main_steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("llm-also", "branches, confirmations, the same training without a signal"),
+        ("lero+also", "the search from scratch, branches, confirmations, the same training without a signal"),
+        ("also-always", "the same training without a signal"),
+        ("also-sparse", "nothing beside the main run"),
+    ],
+)
+def test_what_is_trained_beside_a_main_run_is_named(name: str, note: str, capsys: pytest.CaptureFixture[str]) -> None:
+    made = main_run(name)
+    show_estimate(estimate(made, TRIAL), made)
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("search, steps")]
+    assert re.fullmatch(rf"search, steps +[\d, ]+ {note} *", row)
 
 
 def test_a_prelude_is_counted() -> None:

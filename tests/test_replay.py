@@ -358,8 +358,12 @@ def begin(run: Path, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("mortal", "requests"),
-    [((FRAIL,), 1), ((FRAIL,), 3), ((STEADY, FRAIL), 3), ((STEADY, FRAIL), 5)],
-    ids=["taken over", "taken over later", "resumed", "resumed later"],
+    [
+        pytest.param((FRAIL,), 1, id="taken over", marks=pytest.mark.slow),
+        pytest.param((FRAIL,), 3, id="taken over later", marks=pytest.mark.slow),
+        pytest.param((STEADY, FRAIL), 3, id="resumed"),
+        pytest.param((STEADY, FRAIL), 5, id="resumed later", marks=pytest.mark.slow),
+    ],
 )
 def test_a_replay_is_the_same_though_every_check_ends_otherwise(
     tmp_path: Path,

@@ -119,7 +119,7 @@ def _watched(lap: Lap, context: Context) -> Lap:
     Without a signal there is nothing to hack: such a main run is left alone, as a plain training would be. So is one
     whose method validates nothing.
     """
-    good = _best(main_run.laps(context, lap.stage - 1))
+    good = _best(_lineage(main_run.laps(context, lap.stage - 1)))
     nothing_to_hack = lap.signal.is_native or not context.settings.method.gate
     if nothing_to_hack or lap.alarm is not None or lap.evaluation.error is not None or good is None:
         return lap
@@ -128,6 +128,16 @@ def _watched(lap: Lap, context: Context) -> Lap:
     method = context.settings.method
     alarm = hacked(good.evaluation.scores, lap.evaluation.scores, *shaped, level=method.level / method.stages)
     return lap if alarm is None else _back(lap, good, _after_an_alarm(good, lap), alarm.reason)
+
+
+def _lineage(laps: Sequence[Lap]) -> list[Lap]:
+    """Those that the latest one's networks have come through: what was given up for good is no measure for them."""
+    by_stage = {lap.stage: lap for lap in laps}
+    found, lap = [], laps[-1] if laps else None
+    while lap is not None:
+        found.append(lap)
+        lap = by_stage.get(lap.stage - 1 if lap.rolled_back_to is None else lap.rolled_back_to)
+    return found[::-1]
 
 
 def _best(laps: Sequence[Lap]) -> Lap | None:
@@ -140,7 +150,7 @@ def _after_a_failure(lap: Lap, failure: Failure, why: str, context: Context) -> 
     """The control could not be trained, so the main run stands still for a stage.
 
     Chance is no fault of the signal, the first time. Otherwise first its reward goes and then, where the failure
-    stays, the networks that read its features: back to the last ones that did not, at worst those of the start.
+    stays, the networks that it trained: back to the last ones of another signal, at worst those of the start.
     """
     *earlier, before = main_run.laps(context, lap.stage - 1)
     if failure.stage in BY_CHANCE and before.alarm is None:
@@ -148,7 +158,7 @@ def _after_a_failure(lap: Lap, failure: Failure, why: str, context: Context) -> 
     if before.signal.reward is not None:
         return _back(lap, before, before.signal.model_copy(update={"reward": None}), why)
     kept = [each for each in earlier if main_run.checkpoint(context, each, 1).is_file()]
-    good = _reading_otherwise(before, kept)
+    good = _under_another(before, kept)
     return _back(lap, before, before.signal, why) if good is None else _back(lap, good, good.signal, why)
 
 
@@ -156,9 +166,9 @@ BY_CHANCE = ("timeout", "environment")
 """How a branch may fail through the machine or the task."""
 
 
-def _reading_otherwise(lap: Lap, earlier: Sequence[Lap]) -> Lap | None:
-    """The last lap before whose networks read other features, or none."""
-    return next((each for each in reversed(earlier) if each.trained.observation != lap.trained.observation), None)
+def _under_another(lap: Lap, earlier: Sequence[Lap]) -> Lap | None:
+    """The last lap before whose networks were trained under another signal, or none."""
+    return next((each for each in reversed(earlier) if each.trained != lap.trained), None)
 
 
 def _back(lap: Lap, good: Lap, signal: Signal, why: str) -> Lap:
@@ -208,8 +218,8 @@ def _show(lap: Lap, context: Context) -> None:
 
 
 def _prune(laps: Sequence[Lap], context: Context) -> None:
-    """Only so many laps can be gone back to: the start, the best, the last with other features, and the latest."""
-    needed_laps = (laps[0], _best(laps), _reading_otherwise(laps[-1], laps[:-1]), laps[-1])
+    """Only so many laps can be gone back to: the start, the best, the last under another signal, and the latest."""
+    needed_laps = (laps[0], _best(_lineage(laps)), _under_another(laps[-1], laps[:-1]), laps[-1])
     needed = {file for lap in needed_laps if lap is not None for file in lap.checkpoints}
     for lap in laps:
         for name in branches.heats(lap_branch(lap.stage), context):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,21 +17,33 @@ from marlsmith.graph.state import NATIVE_ID
 from marlsmith.graph.telling.speech import bar, count, interval, rows_of, standings
 from marlsmith.graph.telling.trace import Event
 
+NEXT_TO_NOTHING = 0.05
+"""Of a score."""
 
-def main_run_result(event: Event, settings: RunSettings | None, before: int) -> Iterator[RenderableType]:
-    """`settings` are None where the story does not reach back to its beginning; `before`: environment steps of a
-    search before the main run.
-    """
+
+@dataclass(frozen=True)
+class Beside:
+    """What was trained beside the main run."""
+
+    before: int
+    """Environment steps of a search from scratch that came first."""
+    best: float
+    """The highest score of a branch."""
+
+
+def main_run_result(event: Event, settings: RunSettings | None, beside: Beside) -> Iterator[RenderableType]:
+    """`settings` are None where the story does not reach back to its beginning."""
     method = settings.method if settings is not None else Method(adapts=True)
-    yield from _answer(event, method)
+    yield from _answer(event, method, beside)
     yield Text()
     yield _laps(event["main"]["laps"])
-    yield Text("Each score is of fresh episodes: those of the last stage are others than those at the top.", "dim")
+    apart = "Each stage is played on fresh episodes of its own: its last score need not be the one at the top."
+    yield Text(apart, "dim")
     yield Text()
-    yield rows_of(list(_numbers(event, method, before)))
+    yield rows_of(list(_numbers(event, method, beside)))
 
 
-def _answer(event: Event, method: Method) -> Iterator[RenderableType]:
+def _answer(event: Event, method: Method, beside: Beside) -> Iterator[RenderableType]:
     native, best, gain = event["native"], event["best"], event["gain"]
     standing = best or native
     if standing is None:
@@ -47,8 +60,8 @@ def _answer(event: Event, method: Method) -> Iterator[RenderableType]:
     if not event["promoted"]:
         why = "No signal earned its way in" if method.gate else "No signal was taken up"
         yield Text(f"{why}: the main run is the training without a signal, step for step.", "bold yellow")
-        if method.proposing_stages and _saw_nothing(event["main"]["laps"]):
-            seen = f"Branches of {method.branch_steps:,} steps began and ended with next to no success"
+        if method.proposing_stages and _saw_nothing(event["main"]["laps"], beside):
+            seen = f"Branches of {method.branch_steps:,} steps saw next to no success"
             yield Text(f"{seen}: try longer ones (--branch-steps).", "yellow")
     elif besides == "":
         yield Text("It was not compared with the same training without a signal.", "bold yellow")
@@ -56,8 +69,8 @@ def _answer(event: Event, method: Method) -> Iterator[RenderableType]:
         yield Text("Nothing was validated: this method has no gate and takes what is proposed.", "bold yellow")
 
 
-def _saw_nothing(laps: Sequence[Event]) -> bool:
-    return all(lap["score"] == 0 for lap in laps)
+def _saw_nothing(laps: Sequence[Event], beside: Beside) -> bool:
+    return all(lap["score"] == 0 for lap in laps) and 0 <= beside.best < NEXT_TO_NOTHING
 
 
 def _episodes(standing: Event) -> str:
@@ -83,12 +96,12 @@ def _laps(laps: Sequence[Event]) -> Table:
     return table
 
 
-def _numbers(event: Event, method: Method, before: int) -> Iterator[tuple[str, str]]:
+def _numbers(event: Event, method: Method, beside: Beside) -> Iterator[tuple[str, str]]:
     main = event["main"]
     if method.prelude is not None:
         first = main["laps"][0]["candidate"]
         began = "nothing was promoted" if first == NATIVE_ID else f"{first} was promoted"
-        yield "before", f"the search from scratch: {began}; {before:,} of the environment steps beside the main run"
+        yield "before", f"the search from scratch: {began}; {beside.before:,} of the steps beside the main run"
     ends = f"peak {main['peak']:.3f}, final {main['final']:.3f}, area under the curve {main['area']:.3f}"
     yield "main run", ends
     if method.gate:

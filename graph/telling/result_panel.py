@@ -12,18 +12,16 @@ from rich.text import Text
 from marlsmith.agents.settings import MANUAL, OFFLINE
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.telling import jail
-from marlsmith.graph.telling.main_run_result import files, main_run_result
+from marlsmith.graph.telling.main_run_result import Beside, files, main_run_result
 from marlsmith.graph.telling.speech import WORDS, count, interval, money, price, standings
 from marlsmith.graph.telling.trace import Event
 from marlsmith.schemas import printable
 
 
-def result(event: Event, settings: RunSettings | None, before: int, again: bool) -> Iterable[RenderableType]:
-    """Of a `finished` event. `before`: environment steps of a search that came before the main run. `again`: whoever
-    reads it has asked for it, and need not be told how to.
-    """
+def result(event: Event, settings: RunSettings | None, beside: Beside, again: bool) -> Iterable[RenderableType]:
+    """Of a `finished` event. `again`: whoever reads it has asked for it, and need not be told how to."""
     adapted = event.get("main") is not None
-    yield from main_run_result(event, settings, before) if adapted else _compared(event)
+    yield from main_run_result(event, settings, beside) if adapted else _compared(event)
     if (found := event.get("jail")) is not None and (stamp := jail.standing(**found)) is not None:
         yield Text(stamp, "yellow" if found["sound"] else "bold red")
     if (effect := event.get("validator")) is not None and (effect["refused"] or effect["vetoed"]):

@@ -82,7 +82,7 @@ def _gate(method: Method) -> str:
         return "none is needed"
     if not method.gate:
         return "none: what is proposed is taken as it is, and nothing is validated"
-    tests = f" / {method.candidates} (candidates of a round)" if method.candidates > 1 else ""
+    tests = f" / {method.candidates} (the candidates of a round share it)" if method.candidates > 1 else ""
     passed = f"the lower bound of the paired gain above {method.margin:g} at level {method.level:g}{tests}"
     person = ", and by a person" if method.approve else ""
     longer = f" over {count(method.foresight, 'stage')}" if method.foresight > 1 else ""

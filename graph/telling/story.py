@@ -18,6 +18,7 @@ from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.naming import heat_branch
 from marlsmith.graph.state import CONTROL_ID, NATIVE_ID
 from marlsmith.graph.telling import main_run_story
+from marlsmith.graph.telling.main_run_result import Beside
 from marlsmith.graph.telling.result_panel import result
 from marlsmith.graph.telling.run_panel import run_panel
 from marlsmith.graph.telling.speech import bar, count, detail, interval, numbers, price, says
@@ -42,7 +43,6 @@ class Story:
         self.proposals: dict[str, Event] = {}
         self.told: set[str] = set()
         self.tried: dict[str, str] = {}
-        self.search_before = 0
 
     def recall(self, past: Iterable[Event]) -> None:
         """Takes in what was told before, without telling it again; the round under way will be named anew."""
@@ -148,8 +148,6 @@ class Story:
     def _tool_result(self, event: Event) -> Iterable[RenderableType]:
         evaluation = Evaluation.model_validate(event["evaluation"])
         self.evaluations[event["branch"]] = evaluation
-        if self.lap is None and self.calls.get(event["branch"], {}).get("until") is None:
-            self.search_before += evaluation.steps * len(evaluation.seeds)
         if self.calls.get(event["branch"], {}).get("until") is not None:
             yield from self._heat(event["branch"], evaluation)
         elif evaluation.error is not None:
@@ -179,7 +177,7 @@ class Story:
 
     def _judged(self, event: Event) -> Iterable[RenderableType]:
         if edit := event.get("edit"):
-            row = next((row for row in event.get("compared", ()) if row["candidate"] == edit), {})
+            row: Event = next((row for row in event.get("compared", ()) if row["candidate"] == edit), {})
             scored = f"score {row['score']:.3f}; " if row.get("score") is not None else ""
             self.tried[edit] = f"{scored}{event['verdict']['reason']}"
         if self.settings is not None and self._adapts(event["stage"]):
@@ -230,6 +228,8 @@ class Story:
             yield Text()
             yield approval_sheet(event, self.run, edits)
             return
+        if event["status"] == "refused" and event["candidate"] in self.tried:
+            self.tried[event["candidate"]] += "; a person said no to it"
         said = {"approved": "says yes to", "refused": "says no to", "edited": f"tries {event['edit']} in the place of"}
         why = f": {event['reason']}" if event.get("reason") else ""
         yield says("person", f"{said[event['status']]} {event['candidate']}{why}", style="bold yellow")
@@ -260,9 +260,16 @@ class Story:
     def _several(self) -> bool:
         return self.settings is not None and len(self.settings.roles.generators) > 1
 
+    def _beside(self) -> Beside:
+        adapted = {name for name, call in self.calls.items() if call.get("until") is not None}
+        before = [found for name, found in self.evaluations.items() if name not in adapted]
+        scores = [found.score for name, found in self.evaluations.items() if name in adapted]
+        steps = sum(found.steps * len(found.seeds) for found in before)
+        return Beside(steps, max((score for score in scores if score is not None), default=0.0))
+
     def _finished(self, event: Event) -> Iterable[RenderableType]:
         yield Text()
-        told = result(event, self.settings, self.search_before, self.again)
+        told = result(event, self.settings, self._beside(), self.again)
         yield Panel(Group(*told), title="result", title_align="left", border_style="green")
 
 

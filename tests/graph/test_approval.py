@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 from graph_fakes import Equipment, FakeExecutor, ScriptedGenerator, make_settings, proposal, weight_of, weighted
+from test_display import told as shown
 
 from marlsmith.graph.approving.approval import PERSON, Answer, answer_name
 from marlsmith.graph.methods import method_from
 from marlsmith.graph.run import WaitingForApproval, resume, start
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.seeds import BEYOND_ALL_RUNS, confirm_seeds
+from marlsmith.graph.telling.story import Story, answered
 from marlsmith.graph.telling.trace import Event
 from marlsmith.marl.config import TrainConfig
 from marlsmith.schemas import UserError
@@ -160,7 +163,8 @@ def test_an_edit_is_confirmed_on_random_numbers_of_its_own(tmp_path):
     again(tmp_path / "run", edit(5.0))
     calls = {event["branch"]: event["arguments"] for event in events(tmp_path / "run", "tool_call")}
     chances = {name: (said["fork"], said["episodes"]) for name, said in calls.items() if name.endswith("confirm-h1")}
-    assert len(set(chances.values())) == 3
+    for each in zip(*chances.values(), strict=True):
+        assert len(set(each)) == 3, "neither the random numbers nor the episodes are shared"
     assert chances["s1r1c2-edit2-confirm-h1"] == chances["control-s1r1-edit2-confirm-h1"]
 
 
@@ -182,6 +186,34 @@ def test_an_edit_that_fails_loses_nothing(tmp_path, method):
     last = list(resume(tmp_path / "run", equipment(), answer=YES))[-1]
     assert last["best"]["candidate"] == "s1r1c2"
     assert last["promoted"] is True
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("llm-also", "(level 0.05 / 4: it is one candidate more); the person is asked about s1r1c2 again"),
+        ("lero", "judge asks about s1r1c2 again: s1r1c2-edit1 gained -"),
+    ],
+)
+def test_of_an_edit_that_fails_it_is_told_what_comes_next_and_what_came_of_it(tmp_path, method, said):
+    asked(tmp_path / "run", method)
+    again(tmp_path / "run", edit(-3.0))
+    text = shown(list(RunDirectory.open(tmp_path / "run").events()))
+    assert said in text
+    assert "the main run goes on as it is" not in text
+    assert "keeps what there is:" not in text
+    _, after = text.split("tries s1r1c2-edit1 in the place of s1r1c2")
+    assert re.search(r"tried in its place .{,8}s1r1c2-edit1: .*(does not exceed the margin|gained -)", after, re.DOTALL)
+
+
+def test_told_again_only_the_open_question_is_whole(tmp_path):
+    asked(tmp_path / "run")
+    again(tmp_path / "run", edit(-3.0))
+    past = list(RunDirectory.open(tmp_path / "run").events())
+    text = shown(past, Story(again=True, answered=answered(past)))
+    assert text.count("person is asked: Promote s1r1c2 into the main run, in stage 1? It gained +") == 1
+    assert text.count("seed by seed") == 1
+    assert text.index("person is asked") < text.index("tries s1r1c2-edit1") < text.index("seed by seed")
 
 
 def test_an_edit_that_only_the_search_liked_is_not_confirmed(tmp_path):

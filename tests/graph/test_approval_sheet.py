@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -38,12 +39,19 @@ CASE = ApprovalCase(
 )
 
 
-def sheet(case: ApprovalCase, width: int = 80, verdict: Verdict = VERDICT, run: str = "runs/a") -> str:
+def sheet(
+    case: ApprovalCase,
+    width: int = 80,
+    verdict: Verdict = VERDICT,
+    run: str = "runs/a",
+    edits: Mapping[str, str] | None = None,
+    **fields: object,
+) -> str:
     event: dict[str, Any] = {"event": "approval", "status": "asked", "stage": 3, "candidate": "s3r1c2"}
-    event |= {"verdict": plain(verdict), **plain(case), "seconds": 1.0}
+    event |= {"verdict": plain(verdict), **plain(case), "seconds": 1.0, **fields}
     console = Console(width=width, file=io.StringIO(), highlight=False)
     with console.capture() as said:
-        console.print(approval_sheet(event, run))
+        console.print(approval_sheet(event, run, edits or {}))
     return said.get()
 
 
@@ -74,6 +82,25 @@ def test_what_is_not_known_leaves_no_heading() -> None:
         assert absent not in text
     assert "+def agent_reward(state):" in text, "of a native main run all of the code is new"
     assert "--yes" in text
+
+
+def test_the_plot_says_which_training_it_shows() -> None:
+    assert "the confirmation: score in greedy play" in words(sheet(CASE))
+    assert "the search's branches: score in greedy play" in words(sheet(CASE.model_copy(update={"confirm": None})))
+
+
+def test_of_a_persons_signal_the_person_speaks_and_a_no_asks_about_the_other() -> None:
+    text = words(sheet(CASE, candidate="s3r1c2-edit1", waiting="s3r1c2"))
+    assert "the person says Twice the pull." in text
+    assert "the generator says" not in text
+    assert "ask about s3r1c2 again marlsmith approve runs/a --no" in text
+    assert "keep what there is" not in text
+
+
+def test_what_was_tried_in_its_place_is_told() -> None:
+    text = words(sheet(CASE, edits={"s3r1c2-edit1": "score 0.100; [bold]no gain[/]"}))
+    assert "tried in its place s3r1c2-edit1: score 0.100; [bold]no gain[/] the critic found" in text
+    assert "tried in its place" not in sheet(CASE)
 
 
 def test_code_that_did_not_change_is_said_to_be_the_same() -> None:

@@ -48,12 +48,11 @@ def test_too_few_candidates_are_no_ground_to_abstain_on() -> None:
 
 
 @pytest.mark.parametrize("equal", [0, 1])
-def test_gains_that_are_all_equal_say_nothing(equal: int) -> None:
+def test_gains_that_are_all_equal_are_no_ground_to_abstain_on(equal: int) -> None:
     pairs = [(0.0, float(i)) if equal == 0 else (float(i), 0.0) for i in range(5)]
     found = competence(pairs)
-    assert found.known
-    assert found.correlation is None
-    assert not informative(found, -1.0)
+    assert (found.correlation, found.known) == (None, False)
+    assert informative(found, 0.9)
     assert "all 5 candidates gain the same at one of the horizons" in found.words
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from graph_fakes import Equipment, FakeExecutor, StagedGenerator, make_main_run, weight_of, weighted
+from graph_fakes import Equipment, FakeExecutor, StagedGenerator, make_main_run, proposal, weight_of, weighted
 
 from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.run import start
 from marlsmith.graph.run_directory import RunDirectory
-from marlsmith.schemas import NATIVE, Candidate, Evaluation, ObservationConfig, Signal, Speed
+from marlsmith.marl.config import BranchRequest
+from marlsmith.schemas import NATIVE, Candidate, Evaluation, Failure, ObservationConfig, Proposal, Signal, Speed
+from marlsmith.schemas.outcome import FailureStage
 
 HACKING = 2.0
 
@@ -117,9 +120,7 @@ def test_it_goes_back_to_the_same_networks_twice_where_it_has_to(tmp_path):
     assert checkpoints(tmp_path / "run") == {f"main-s{stage}-h{heat}" for stage in (0, 1) for heat in (1, 2)}
 
 
-def _with(signal: Signal) -> Any:
-    from graph_fakes import proposal
-
+def _with(signal: Signal) -> Proposal:
     return proposal(1.0).model_copy(update={"signal": signal})
 
 
@@ -199,3 +200,126 @@ def test_the_start_keeps_its_networks_for_the_plain_training(tmp_path, name):
     assert {f"main-s{begin}-h1", f"main-s{begin}-h2"} < checkpoints(tmp_path / "run")
     plain = next(r for r in equipment.executor.trained if r.branch == "plain-h1")
     assert (plain.start.steps, plain.start.signal, plain.ends) == (0, NATIVE, 2400)
+
+
+# ---------------------------------------------------------------- a control that fails
+
+
+class Frail(FakeExecutor):
+    """What `fault` says of a training fails it, at that stage of a failure."""
+
+    def __init__(self, fault: Callable[[BranchRequest, Signal], FailureStage | None], **others: Any) -> None:
+        super().__init__(**others)
+        self.fault = fault
+
+    def train(self, request, signal, *others, **named):  # type: ignore[no-untyped-def]
+        stage = self.fault(request, signal)
+        if stage is None:
+            return super().train(request, signal, *others, **named)
+        asked = {"candidate": request.candidate, "branch": request.branch, "seeds": request.seeds}
+        return Evaluation(**asked, steps=request.steps, error=Failure(stage=stage, message="it broke"))
+
+
+def proposing(signals: Mapping[int, Signal]) -> StagedGenerator:
+    """One signal in each of these stages."""
+    generator = StagedGenerator({})
+    propose = lambda brief: [_with(signals[brief.stage])] if brief.stage in signals else []  # noqa: E731
+    generator.propose = propose  # type: ignore[method-assign]
+    return generator
+
+
+def controls(*stages: int) -> tuple[str, ...]:
+    return tuple(f"control-s{stage}-h1" for stage in stages)
+
+
+SPEED = ObservationConfig(features=(Speed(),))
+
+
+@pytest.mark.parametrize("stage", ["timeout", "environment"])
+def test_a_control_that_fails_by_chance_costs_a_stage_and_no_signal(tmp_path, stage):
+    executor = Frail(lambda request, signal: stage if request.branch in controls(2) else None)
+    run(tmp_path / "run", Equipment(executor, StagedGenerator({(1, 1): [1.0]})))
+    _, first, second, third = laps(tmp_path / "run")
+    assert (second.signal, second.candidate, second.rolled_back_to) == (weighted(1.0), "s1r1c1", 1)
+    assert second.alarm == f"control-s2 failed ({stage}): it broke"
+    assert second.checkpoints == first.checkpoints
+    assert (third.alarm, third.signal, third.steps) == (None, weighted(1.0), 2400)
+
+
+@pytest.mark.parametrize(("stage", "failing"), [("timeout", (2, 3)), ("dynamic", (2,)), ("crash", (2,))])
+def test_a_reward_under_which_it_fails_again_or_by_itself_is_given_up(tmp_path, stage, failing):
+    executor = Frail(lambda request, signal: stage if request.branch in controls(*failing) else None)
+    run(tmp_path / "run", Equipment(executor, StagedGenerator({(1, 1): [1.0]})))
+    found = laps(tmp_path / "run")
+    given_up = found[failing[-1]]
+    assert (given_up.signal, given_up.candidate, given_up.trained) == (NATIVE, "native", weighted(1.0))
+    assert given_up.alarm.endswith("it broke; the reward of s1r1c1 is given up")
+    assert given_up.checkpoints == found[1].checkpoints
+
+
+def failing_late(after: int) -> Frail:
+    """The observation function fails on what only a later stage meets, whatever the reward."""
+    return Frail(
+        lambda request, signal: "dynamic" if request.begins >= after and signal.observation is not None else None,
+        noise=0.001,
+    )
+
+
+def test_networks_whose_observation_fails_are_left_for_those_of_the_start_and_the_main_run_trains_on(tmp_path):
+    both = Signal(reward=weighted(1.0).reward, observation=SPEED)
+    run(tmp_path / "run", Equipment(failing_late(1600), proposing({1: both})), stages=5)
+    begin, first, second, third, fourth, fifth = laps(tmp_path / "run")
+    assert first.signal == second.signal == both
+    assert (third.signal, third.trained, third.rolled_back_to) == (Signal(observation=SPEED), both, 2)
+    assert (fourth.signal, fourth.trained, fourth.candidate) == (NATIVE, NATIVE, "native")
+    assert (fourth.checkpoints, fourth.rolled_back_to) == (begin.checkpoints, 0)
+    assert (fifth.alarm, fifth.branch, fifth.steps) == (None, "control-s5", 4000)
+    assert fifth.checkpoints != begin.checkpoints
+    assert fifth.evaluation.scores != begin.evaluation.scores
+
+
+def test_they_are_left_for_the_last_that_read_something_else_which_are_kept_for_that(tmp_path):
+    """Neither the start nor the best nor the latest: such networks would be cleared away."""
+    reward, both = weighted(1.0), Signal(reward=weighted(2.0).reward, observation=SPEED)
+    equipment = Equipment(failing_late(2400), proposing({1: reward, 2: both}))
+    run(tmp_path / "run", equipment, stages=5)
+    _, first, _, third, fourth, fifth = laps(tmp_path / "run")
+    assert third.signal == both
+    assert (fourth.signal, fourth.checkpoints) == (Signal(observation=SPEED), third.checkpoints)
+    assert (fifth.signal, fifth.trained, fifth.candidate) == (reward, reward, "s1r1c1")
+    assert (fifth.checkpoints, fifth.rolled_back_to) == (first.checkpoints, 1)
+    assert set(first.checkpoints) <= {f"main/{name}.safetensors" for name in checkpoints(tmp_path / "run")}
+
+
+def test_what_lero_found_and_the_main_run_never_read_is_gone_when_it_goes_back_to_its_start(tmp_path):
+    both = Signal(reward=weighted(HACKING).reward, observation=SPEED)
+    executor = FakeExecutor(course=lambda signal, *_: -0.3 if signal.reward else 0.0, pays=lambda _, clock: clock)
+    run(tmp_path / "run", Equipment(executor, proposing({1: both})), "lero+also")
+    begin, first, *_ = laps(tmp_path / "run", first=1)
+    assert (begin.signal, begin.trained) == (both, NATIVE)
+    assert first.rolled_back_to == 1
+    assert (first.signal, first.trained, first.checkpoints) == (NATIVE, NATIVE, begin.checkpoints)
+    assert "fell" in first.alarm
+
+
+@pytest.mark.parametrize(("level", "undone"), [(0.05, None), (0.3, 1)])
+def test_each_of_six_looks_has_a_sixth_of_the_level(tmp_path, level, undone):
+    """Six members of eight lose .3 and two gain .1: t = 3.06 with p = .009, by signs p = 4 / 256; .05 / 6 = .008."""
+
+    def course(signal: Signal, clock: int, seed: int) -> float:
+        return (0.05 if seed % 4 == 0 else -0.15) if 800 <= clock < 1600 else 0.05 * weight_of(signal)
+
+    equipment = Equipment(FakeExecutor(course=course, noise=1e-5), StagedGenerator({(1, 1): [1.0]}))
+    events = run(tmp_path / "run", equipment, stages=6, level=level)
+    told = of_the_main_run(events)
+    assert [lap["candidate"] for lap in told[:2]] == ["native", "s1r1c1"]
+    assert [lap["rolled_back_to"] for lap in told][2] == undone
+
+
+def test_what_was_given_up_is_no_measure_for_what_came_after(tmp_path):
+    """Else the monitor would go back to the better networks that cannot be trained, stage after stage."""
+    both = Signal(reward=weighted(2.0).reward, observation=SPEED)
+    run(tmp_path / "run", Equipment(failing_late(2400), proposing({1: weighted(1.0), 2: both})), stages=8)
+    told = laps(tmp_path / "run")
+    assert [lap.rolled_back_to for lap in told] == [None, None, None, None, 3, 1, None, None, None]
+    assert told[3].evaluation.score > told[8].evaluation.score > told[6].evaluation.score
