@@ -43,8 +43,9 @@ of about .03.
 
 The price is power. A gain of EFFECT standard deviations of the paired difference, of 8 seeds, level .05 and K = 3,
 passes the gate in .89, the confirmation in .98 and both in .87 of the trials (the bound alone would pass .92 of them
-at the gate); one standard deviation passes both in .43. `benchmarks/calibration.py` measures all this with the
-functions of this file, and on trainings.
+at the gate); one standard deviation passes both in .43. That is of one candidate with an effect among three, by these
+statistics alone. `benchmarks/calibration.py` measures it with the functions of this file, and on trainings, where a
+confirmation is as long as a branch and nothing abstains.
 """
 
 from __future__ import annotations
