@@ -269,7 +269,7 @@ class Pretence(FAKES.FakeExecutor):
             return super().train(request, *rest)
         asked = {"candidate": request.candidate, "branch": request.branch, "seeds": request.seeds}
         error = Failure(stage="timeout", message="took too long", line=7)
-        return Evaluation(**asked, steps=request.train.steps, error=error)
+        return Evaluation(**asked, steps=request.steps, error=error)
 
 
 class MadeUp(Local):
