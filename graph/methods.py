@@ -159,3 +159,8 @@ def branch_steps(settings: RunSettings) -> int:
     """Environment steps of each member in a branch of the run's search: whole rollouts."""
     method, train = settings.method, settings.train
     return train.whole(method.branch_steps) if method.adapts else train.whole_steps
+
+
+def main_run_clock(settings: RunSettings, stage: int) -> int:
+    """Environment steps of each member when a stage of the main run is over: whole rollouts."""
+    return settings.train.whole((stage - settings.method.opening) * settings.method.branch_steps)

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from marlsmith.graph.adapting import main_run
 from marlsmith.graph.context import Context
+from marlsmith.graph.methods import main_run_clock
 from marlsmith.graph.naming import (
     PLAIN_BRANCH,
     confirm_branch,
@@ -39,10 +40,8 @@ def train_config(context: Context) -> TrainConfig:
 
 
 def end_of(stage: int, context: Context) -> int:
-    """The main run's clock, in environment steps of each member, when a stage is over: whole rollouts."""
-    method, train = context.settings.method, context.settings.train
-    rollout = train.rollout * train.environments
-    return -(-(stage - method.opening) * method.branch_steps // rollout) * rollout
+    """The main run's clock, in environment steps of each member, when a stage is over."""
+    return main_run_clock(context.settings, stage)
 
 
 def length(stage: int, context: Context) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from marlsmith.graph.methods import Method, RunSettings
+from marlsmith.graph.methods import Method, RunSettings, main_run_clock
 from marlsmith.graph.telling.trace import Event
 
 
@@ -97,7 +97,7 @@ class Workload:
 
     def _clock(self, stage: int) -> int:
         """Environment steps of each member after a stage of the main run."""
-        return self.settings.train.whole((stage - self.method.opening) * self.method.branch_steps)
+        return main_run_clock(self.settings, stage)
 
     def _from_scratch(self, method: Method) -> int:
         """Environment steps of each seed of a candidate."""
