@@ -30,6 +30,7 @@ from marlsmith.schemas.outcome import (
     TermStatistics,
     TermValues,
     Values,
+    paired_scores,
 )
 from marlsmith.schemas.parsing import parsed
 from marlsmith.schemas.roles import (
@@ -193,6 +194,7 @@ __all__ = [
     "agents_by_number",
     "canonical",
     "listed",
+    "paired_scores",
     "parsed",
     "plain",
     "printable",

@@ -120,6 +120,13 @@ class Evaluation(Record):
         return self
 
 
+def paired_scores(control: Evaluation, candidate: Evaluation) -> list[tuple[float, float]]:
+    """(candidate's score, control's) for each seed that both were trained with, in the candidate's order."""
+    controls = dict(zip(control.seeds, control.scores, strict=False))
+    scored = zip(candidate.seeds, candidate.scores, strict=False)
+    return [(score, controls[seed]) for seed, score in scored if seed in controls]
+
+
 # ---------------------------------------------------------------- the jail
 
 ProbeGroup = Literal[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from marlsmith.schemas import CurvePoint, Evaluation
+from marlsmith.schemas import CurvePoint, Evaluation, paired_scores
 
 LIMIT = 60
 CHARACTERS = 2400
@@ -130,9 +130,7 @@ def _branch_outcomes(control: Evaluation | None, branches: Sequence[Evaluation])
 
 def paired_mean(control: Evaluation, branch: Evaluation) -> float | None:
     """Mean difference of the scores over the seeds that both have; None where they share none."""
-    controls = dict(zip(control.seeds, control.scores, strict=False))
-    pairs = zip(branch.seeds, branch.scores, strict=False)
-    differences = [score - controls[seed] for seed, score in pairs if seed in controls]
+    differences = [score - reference for score, reference in paired_scores(control, branch)]
     return _mean(differences) if differences else None
 
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from marlsmith.graph.approving.case import Comparison
 from marlsmith.graph.judging.judgement import gain_over
-from marlsmith.schemas import Evaluation
+from marlsmith.schemas import Evaluation, paired_scores
 
 
 def comparison(control: Evaluation, candidate: Evaluation, level: float) -> Comparison:
     """Over the seeds that both were trained with, in the candidate's order."""
-    controls = dict(zip(control.seeds, control.scores, strict=False))
-    pairs = [
-        (score, controls[seed])
-        for seed, score in zip(candidate.seeds, candidate.scores, strict=False)
-        if seed in controls
-    ]
+    pairs = paired_scores(control, candidate)
     gain = gain_over(control, candidate, level)
     return Comparison(
         gain=gain.mean if gain is not None else None,
