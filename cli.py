@@ -410,6 +410,77 @@ def show(
 
 
 @app.command()
+def report(
+    run: Run,
+    out: Annotated[Path | None, typer.Option("--out", help="The page; default: report.html in the run.")] = None,
+    no_animation: Annotated[bool, typer.Option("--no-animation", help="Leave the film of the behaviour out.")] = False,
+) -> None:
+    """Write a run as one page that opens in any browser, also offline."""
+    with _explained():
+        from marlsmith.commands.report import write_report
+
+        write_report(run, out, animation=not no_animation)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw them: .svg, .png or .pdf.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="One row per run, seed and point.")] = None,
+    marl_eval: Annotated[
+        Path | None, typer.Option("--marl-eval", metavar="FILE", help="JSON that the field's plotting tools read.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put runs side by side: score, interval, probability of improvement, cost."""
+    with _explained():
+        from marlsmith.commands.compare import compare_runs
+
+        compare_runs(runs, plot, csv, marl_eval, as_json=as_json)
+
+
+@app.command()
+def export(
+    run: Run,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new directory.")],
+    candidate: Annotated[
+        str | None, typer.Option("--candidate", metavar="ID", help="Another one than what was promoted.")
+    ] = None,
+) -> None:
+    """Take a signal and its policy home: files that need no marlsmith."""
+    with _explained():
+        from marlsmith.commands.export import export_run
+
+        export_run(run, directory, candidate)
+
+
+@app.command()
+def reproduce(
+    what: Annotated[str, typer.Argument(metavar="TABLE", help="table2: LERO's results.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Its directory; default: runs/TABLE.")] = None,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Run a whole table of a paper, cell by cell; what is there is not run again."""
+    with _explained():
+        from marlsmith.commands.reproduce import reproduce_table
+
+        reproduce_table(what, out, as_json=as_json, plain=plain)
+
+
+@app.command()
+def track(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    trackers: Annotated[list[str], typer.Option("--with", metavar="NAME", help="tensorboard or wandb.")],
+) -> None:
+    """Tell runs that exist to a tracker; `run --track NAME` does it while they happen."""
+    with _explained():
+        from marlsmith.commands.track import track_runs
+
+        track_runs(runs, trackers)
+
+
+@app.command()
 def tasks(
     name: Annotated[str | None, typer.Argument(help="One task: its whole card.")] = None,
     task_option: TaskOptions = None,

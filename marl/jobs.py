@@ -237,9 +237,11 @@ def _train(trainer: Trainer, task: Task, report: Report) -> list[CurvePoint]:
 
 def _curve_point(trainer: Trainer, task: Task) -> CurvePoint:
     episodes = trainer.evaluate(CURVE_EPISODES, CURVE_SEED)
+    scores = task.metrics(episodes)[task.card.score].float()
     return CurvePoint(
         steps=trainer.steps,
-        score=float(task.metrics(episodes)[task.card.score].float().mean()),
+        score=float(scores.mean()),
+        scores=tuple(scores.mean(-1).tolist()),
         native_return=float(episodes.reward.sum(0).mean()),
         shaped_return=trainer.shaped_return,
     )

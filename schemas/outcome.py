@@ -91,6 +91,7 @@ class CurvePoint(Record):
     score: Plausible = Field(description="greedy play on a few fixed episodes, other ones than those that decide")
     native_return: Plausible = Field(description="of the same play, per agent and episode")
     shaped_return: Plausible = Field(description="of the exploring policy in its last rollout, per agent and episode")
+    scores: tuple[Plausible, ...] = Field((), max_length=10_000, description="the score, by seed")
 
 
 class Evaluation(Record):

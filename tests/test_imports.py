@@ -17,7 +17,8 @@ ROOMS = {
     "agents": {"prompts", "schemas"},
     "marl": {"schemas"},
     "graph": {"agents", "marl", "schemas"},
-    "commands": {"graph", "agents", "marl", "schemas"},
+    "results": {"graph", "agents", "marl", "schemas"},
+    "commands": {"results", "graph", "agents", "marl", "schemas"},
     "cli": {"commands", "schemas"},
 }
 FOREIGN = {
@@ -25,6 +26,7 @@ FOREIGN = {
     "agents": {"torch", "langgraph"},
     "prompts": {"torch", "langgraph", "langchain_openai"},
     "graph": {"torch", "openai", "langchain_openai"},
+    "results": {"torch", "openai", "langchain_openai", "langgraph"},
     "schemas": {"torch", "langgraph", "numpy"},
     "commands": {"torch", "numpy", "langgraph", "openai", "langchain_openai"},
     "cli": {"torch", "numpy", "langgraph", "openai", "langchain_openai", "pydantic", "rich"},

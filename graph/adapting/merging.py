@@ -72,6 +72,7 @@ def _curve(curves: Sequence[Sequence[CurvePoint]], weights: Sequence[int]) -> tu
             score=_mean((point.score for point in points), weights),
             native_return=_mean((point.native_return for point in points), weights),
             shaped_return=_mean((point.shaped_return for point in points), weights),
+            scores=tuple(score for point in points for score in point.scores),
         )
         for points in zip(*curves, strict=False)
         if len({point.steps for point in points}) == 1

@@ -1,0 +1,1 @@
+"""What a user takes home: the signal, the policy, and a wrapper for any library."""

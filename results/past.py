@@ -1,0 +1,68 @@
+"""A run as its directory tells it, for people: the one reader of all that shows, compares or exports runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.graph.telling.trace import Event
+from marlsmith.schemas import Candidate, Evaluation, UserError
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """Of a run that has ended, rests, or is under way: what it had told when it was opened."""
+
+    directory: RunDirectory
+    events: tuple[Event, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> PastRun:
+        """Raises UserError where `path` is no run, or is damaged."""
+        directory = RunDirectory.open(path)
+        return cls(directory, tuple(directory.events()))
+
+    @property
+    def path(self) -> Path:
+        return self.directory.path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def settings(self) -> RunSettings:
+        return self.directory.settings
+
+    @property
+    def finished(self) -> Event | None:
+        """The last event of a run that has ended."""
+        last = self.events[-1] if self.events else None
+        return last if last is not None and last["event"] == "finished" else None
+
+    def require_finished(self) -> Event:
+        if (finished := self.finished) is None:
+            raise UserError(f"{self.path} has not ended: go on with it by `marlsmith resume {self.path}`")
+        return finished
+
+    def of(self, kind: str) -> list[Event]:
+        """All events of a kind, in their order."""
+        return [event for event in self.events if event["event"] == kind]
+
+    @cached_property
+    def evaluations(self) -> Mapping[str, Evaluation]:
+        """By branch, in the order in which they came."""
+        return {event["branch"]: Evaluation.model_validate(event["evaluation"]) for event in self.of("tool_result")}
+
+    @cached_property
+    def candidates(self) -> Mapping[str, Candidate]:
+        """By id, in the order in which they were proposed."""
+        return {event["candidate"]: self.directory.candidate(event["candidate"]) for event in self.of("proposal")}
+
+    def code(self, id: str) -> str:
+        """Of a candidate, as Python; what a config says, printed as code."""
+        return (self.path / "candidates" / f"{id}.py").read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,1 @@
+"""Whole tables of the papers, cell by cell, resumable."""

@@ -1,0 +1,1 @@
+"""What other tools keep of a run, fed by its events."""
