@@ -13,15 +13,16 @@ from torch import Tensor
 
 from marlsmith.schemas import UserError
 
-SUM = "sum"
-"""Of all numbers, in the header: a disk that loses a block leaves a file that reads well."""
-
 
 def pack(tensors: Iterable[tuple[str, Tensor]], about: Mapping[str, object]) -> bytes:
-    """Bytes of a checkpoint; `about` says in its header what it belongs to."""
+    """Bytes of a checkpoint; `about` says in its header what it belongs to. The same training gives the same bytes.
+
+    The header has a sum over all numbers as well: a disk that loses a block leaves a file that reads well. Both stand
+    in one entry, since safetensors writes several in any order.
+    """
     named = {name: tensor.detach().contiguous().clone() for name, tensor in tensors}
-    said = {"marlsmith": json.dumps(about, sort_keys=True), SUM: _sum(named)}
-    return safetensors.torch.save(named, said)
+    header = json.dumps({"about": about, "sum": _sum(named)}, sort_keys=True)
+    return safetensors.torch.save(named, {"marlsmith": header})
 
 
 def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, object]]:
@@ -29,8 +30,9 @@ def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, object]]:
     try:
         tensors = safetensors.torch.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        belongs = json.loads(header["__metadata__"]["marlsmith"])
-        if SUM in header["__metadata__"] and header["__metadata__"][SUM] != _sum(tensors):
+        said = json.loads(header["__metadata__"]["marlsmith"])
+        belongs: dict[str, object] = said["about"]
+        if said["sum"] != _sum(tensors):
             raise ValueError("its numbers are not those that were written")
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(

@@ -8,6 +8,7 @@ import math
 import re
 import struct
 import tokenize
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -338,7 +339,9 @@ def tensors(header: dict[str, Any], body: int = 0) -> bytes:
 
 
 ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
-GOOD_TENSORS = tensors({"w": ENTRY, "__metadata__": {"marlsmith": "{}"}}, 8)
+ZEROS_AS_W = f"{zlib.crc32(bytes(8), zlib.crc32(b'w')):08x}"
+SAID = json.dumps({"about": {}, "sum": ZEROS_AS_W})
+GOOD_TENSORS = tensors({"w": ENTRY, "__metadata__": {"marlsmith": SAID}}, 8)
 DEEP_METADATA = tensors({"__metadata__": {"marlsmith": "[" * 2000}})
 ENDLESS_SHAPE = tensors({"w": {**ENTRY, "shape": [0, 1 << 62, 4], "data_offsets": [0, 0]}})
 

@@ -165,6 +165,12 @@ def test_a_damaged_checkpoint_is_said_to_be_one() -> None:
             unpack(damaged)
 
 
+def test_the_same_training_is_the_same_bytes() -> None:
+    """Also where the library that writes them knows no order of entries."""
+    tensors, about = list(trainer().tensors()), {"task": "t", "members": [1, 2]}
+    assert len({pack(tensors, about) for _ in range(20)}) == 1
+
+
 @pytest.mark.slow
 def test_a_good_signal_teaches_what_the_native_reward_does_not() -> None:
     """The whole loop on real training: LERO's 30,000 steps, two seeds."""
