@@ -298,16 +298,18 @@ class RunDirectory:
             return
         lines = text.split(b"\n")
         for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline was cut by a kill
-            try:
-                event = json.loads(line)
-                if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-                    raise ValueError("no event")
-            except ValueError as error:
-                raise UserError(
-                    f"{self.path / 'events.jsonl'} is damaged in line {number}: delete that line"
-                ) from error
-            # A run may have been moved since: it is where it is now.
-            yield {**event, "run": str(self.path)} if "run" in event else event
+            yield self.event(line, number)
+
+    def event(self, line: bytes, number: int) -> dict[str, Any]:
+        """That stands in a line of events.jsonl. Raises UserError where the line is damaged."""
+        try:
+            event = json.loads(line)
+            if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+                raise ValueError("no event")
+        except ValueError as error:
+            raise UserError(f"{self.path / 'events.jsonl'} is damaged in line {number}: delete that line") from error
+        # A run may have been moved since: it is where it is now.
+        return {**event, "run": str(self.path)} if "run" in event else event
 
     def mend_events(self) -> None:
         """Cuts a half-written last line, before more is appended. Only under the lock."""

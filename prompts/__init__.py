@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marlsmith.schemas import UserError, agents_by_number, listed, printable
+from marlsmith.schemas import UserError, agents_by_number, listed, printable, visible
 
 if TYPE_CHECKING:
     from marlsmith.prompts.sandbox import TemplateEnvironment
@@ -186,16 +186,12 @@ def _fence(text: str, language: str = "text") -> str:
     What a person would not see on the page, such as control and zero-width characters, is written out.
     """
     lines = text.replace("\r\n", "\n").strip()
-    shown = "".join(c if c.isprintable() or c in "\n\t" else _written_out(c) for c in lines)
+    shown = visible(lines)
     if len(shown) > LONGEST_QUOTE:
         shown = f"{shown[:LONGEST_QUOTE]}\n... ({len(shown) - LONGEST_QUOTE} more characters are left out)"
     longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}{language}\n{shown}\n{ticks}"
-
-
-def _written_out(character: str) -> str:
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def _thin(points: tuple[object, ...], count: int) -> list[object]:

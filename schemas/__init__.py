@@ -16,6 +16,7 @@ from marlsmith.schemas.base import (
     UserError,
     plain,
     printable,
+    visible,
 )
 from marlsmith.schemas.outcome import (
     REQUIRED_GROUPS,
@@ -198,4 +199,5 @@ __all__ = [
     "parsed",
     "plain",
     "printable",
+    "visible",
 ]

@@ -60,6 +60,19 @@ def printable(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def visible(text: str) -> str:
+    """Text of many lines from outside, such as code, with all its characters to be seen: what turns it round, hides
+    in it or rings a bell is written out. Tabs and newlines stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else _written_out(c) for c in text)
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
 def plain(record: Record) -> dict[str, Any]:
     """A record as JSON-plain values, for the graph's state and the event log."""
     return record.model_dump(mode="json")

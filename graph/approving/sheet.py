@@ -15,7 +15,7 @@ from marlsmith.graph.approving.case import ApprovalCase, Comparison, Cost
 from marlsmith.graph.approving.text_plot import Plot, Series
 from marlsmith.graph.naming import edit_of
 from marlsmith.graph.telling.trace import Event
-from marlsmith.schemas import CurvePoint, Diagnosis, Verdict, printable
+from marlsmith.schemas import CurvePoint, Diagnosis, Verdict, printable, visible
 
 WORDS = 600
 """Characters of a role's words; the run directory has them whole."""
@@ -96,12 +96,8 @@ def _difference(before: str, code: str, file: str) -> Iterable[RenderableType]:
 
 def _shown(line: str) -> str:
     """What a person would not see on the screen, such as a character that turns the text round, is written out."""
-    visible = "".join(c if c.isprintable() else _written_out(c) for c in line.expandtabs(4))
-    return visible if len(visible) <= LONGEST_LINE else visible[: LONGEST_LINE - 1] + "…"
-
-
-def _written_out(character: str) -> str:
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+    seen = visible(line.expandtabs(4))
+    return seen if len(seen) <= LONGEST_LINE else seen[: LONGEST_LINE - 1] + "…"
 
 
 # ---------------------------------------------------------------- numbers

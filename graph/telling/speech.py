@@ -40,7 +40,7 @@ def rows_of(pairs: Sequence[tuple[str, str]]) -> Table:
     """Names and values, one pair a row."""
     table = Table.grid(padding=(0, 2))
     for name, value in pairs:
-        table.add_row(Text(name, "dim"), Text(value))
+        table.add_row(Text(name, "dim"), Text(printable(value, WORDS)))
     return table
 
 
