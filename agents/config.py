@@ -22,6 +22,7 @@ from marlsmith.agents.settings import (
     MANUAL,
     NOBODY,
     OFFLINE,
+    RANDOM,
     Budget,
     Limits,
     ManualSeconds,
@@ -33,7 +34,7 @@ from marlsmith.schemas import Record, UserError, printable
 
 FILE = "marlsmith.toml"
 NO_LIMIT = "none"
-RESERVED = (OFFLINE, MANUAL, NOBODY)
+RESERVED = (OFFLINE, MANUAL, NOBODY, RANDOM)
 TABLES = {"models": "[models.NAME]", "roles": "[roles]", "budget": "[budget]"}
 LARGEST = 1_000_000
 """Bytes of a file: what is more was not meant."""
@@ -121,8 +122,10 @@ class _Casting:
             return OFFLINE
         name = name.strip()
         where = f"{self._config.file}: roles.{role}" if from_file else f"--{role}"
-        if name in (OFFLINE, MANUAL) or (nobody and name == NOBODY):
+        if name in (OFFLINE, MANUAL) or (nobody and name == NOBODY) or (role == "generator" and name == RANDOM):
             return name
+        if name == RANDOM:
+            raise UserError(f"{where} is 'random', and only the generator can be: write offline")
         if name == NOBODY:
             raise UserError(f"{where} is 'none', and only the validator can be left out: write offline")
         if name in self._config.models:

@@ -16,7 +16,7 @@ from marlsmith.agents.asking.wire.endpoint import Endpoint
 from marlsmith.agents.critic import ModelCritic
 from marlsmith.agents.generator import ModelGenerator
 from marlsmith.agents.roles import Critic, Generator, Roles, Validator, Workbench
-from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE, RoleSettings
+from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE, RANDOM, RoleSettings
 from marlsmith.agents.templates import prompts_of
 from marlsmith.agents.validator import ModelValidator
 
@@ -45,7 +45,7 @@ def make_roles(
     Without a log nothing is written: for a look at the endpoints. `tell` hears whom the run waits for.
     On the `workbench` generators may try their signals before they propose them.
     """
-    from marlsmith.agents.offline import OfflineCritic, OfflineGenerator, OfflineValidator
+    from marlsmith.agents.offline import OfflineCritic, OfflineGenerator, OfflineValidator, RandomGenerator
 
     interrupted = threading.Event()
     accounts = Accounts(
@@ -66,6 +66,8 @@ def make_roles(
     def generator(name: str) -> Generator:
         if name == OFFLINE:
             return OfflineGenerator()
+        if name == RANDOM:
+            return RandomGenerator()
         if name == MANUAL:  # a person has no tools, and is asked for everything at once
             return ModelGenerator(clients[name], prompts, parallel=MOST_PARALLEL)
         model = settings.models[name]

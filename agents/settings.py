@@ -10,8 +10,11 @@ from pydantic import AfterValidator, Field
 from marlsmith.agents.asking.question import Role
 from marlsmith.schemas import Record
 
-OFFLINE, MANUAL, NOBODY = "offline", "manual", "none"
-"""What may stand in a role's place instead of a model's name; `none` for the validator only."""
+OFFLINE, MANUAL, NOBODY, RANDOM = "offline", "manual", "none", "random"
+"""What may stand in a role's place instead of a model's name; `none` for the validator only, `random` for a generator:
+it learns nothing, and is there to be compared with."""
+BUILT_IN = (OFFLINE, RANDOM)
+"""Players that need no model and nobody to wait for."""
 KEY_VARIABLE = "OPENAI_API_KEY"
 DAY = 86_400.0
 MOST = 10**12

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from marlsmith.agents.rehearsal import rehearse
-from marlsmith.agents.settings import NOBODY, OFFLINE, RoleSettings
+from marlsmith.agents.settings import BUILT_IN, NOBODY, RoleSettings
 from marlsmith.prompts import Prompts
 from marlsmith.schemas import UserError
 
@@ -32,7 +32,7 @@ def keep_prompts(settings: RoleSettings, run: Path) -> RoleSettings:
     A later version of ours, with other words in them, can go on with the run. A replay's templates come from
     the run that it repeats.
     """
-    if set(settings.players) <= {OFFLINE, NOBODY}:
+    if set(settings.players) <= {*BUILT_IN, NOBODY}:
         return settings
     begun = Path(settings.replay) if settings.replay else None
     source = (begun or Path()) / settings.prompts if settings.prompts else None

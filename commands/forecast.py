@@ -25,7 +25,7 @@ from marlsmith.agents.asking.question import Question, Role
 from marlsmith.agents.generating.tools import MOST_CALLS
 from marlsmith.agents.offline import OfflineGenerator
 from marlsmith.agents.rehearsal import Brief
-from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE
+from marlsmith.agents.settings import BUILT_IN, MANUAL, NOBODY
 from marlsmith.agents.templates import prompts_of
 from marlsmith.graph.briefing.evidence import evidence, main_evidence
 from marlsmith.graph.briefing.history import LONGEST_LINE
@@ -118,9 +118,9 @@ def _of_role(role: Role, settings: RunSettings, example: _Example, tokens: Calla
     named = players.get(role, (settings.roles.validator,))
     calls = questions(role, settings.method)
     for who in named:
-        if who == NOBODY or (who == OFFLINE and len(named) == 1):
+        if who == NOBODY or (who in BUILT_IN and len(named) == 1):
             continue
-        if who == OFFLINE:
+        if who in BUILT_IN:
             yield Asked(role, who, Range())
             continue
         share = Range(calls.low, calls.likely / len(named), calls.high)

@@ -15,7 +15,7 @@ from marlsmith.agents.asking.address import Key, address
 from marlsmith.agents.asking.wire.endpoint import Ability, Endpoint
 from marlsmith.agents.config import Choice, role_settings
 from marlsmith.agents.make import make_roles
-from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE, Budget, ModelSettings, RoleSettings
+from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE, RANDOM, Budget, ModelSettings, RoleSettings
 from marlsmith.graph.telling.display import OutputConsole
 from marlsmith.schemas import AnswerError, PausingError, UserError, plain, printable
 
@@ -140,6 +140,8 @@ def _described(role: str, who: str, settings: RoleSettings) -> str:
         return "nobody reviews candidates"
     if who == MANUAL:
         return f"a person, by files in RUN/manual, with {settings.manual_seconds / 60:g} minutes for an answer"
+    if who == RANDOM:
+        return "draws from the config vocabulary and learns nothing, no model"
     if who != OFFLINE:
         return f"the model {settings.models[who].model}"
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from marlsmith.agents.asking.accounting.prices import require_prices
 from marlsmith.agents.config import Choice, role_settings
 from marlsmith.agents.make import make_roles
 from marlsmith.agents.offline.draft import Draft
-from marlsmith.agents.settings import OFFLINE
+from marlsmith.agents.settings import BUILT_IN
 from marlsmith.commands.follow import follow
 from marlsmith.commands.local import Local
 from marlsmith.commands.machine import cores
@@ -25,6 +25,7 @@ from marlsmith.graph.run import start
 from marlsmith.marl.presets import parse_settings
 from marlsmith.marl.statistics import fewest_pairs
 from marlsmith.marl.tasks import make_task
+from marlsmith.results.tracking.tracker import require_trackers
 from marlsmith.schemas import UserError
 
 STEPS = 30_000
@@ -48,14 +49,21 @@ class RunOptions:
     out: Path | None
 
 
-def run_search(options: RunOptions, *, as_json: bool, plain: bool) -> None:
+def run_search(options: RunOptions, *, as_json: bool, plain: bool, trackers: Sequence[str] = ()) -> None:
     """Nothing is written before everything that can be known to fail has been tried."""
+    require_trackers(trackers)
     settings = run_settings(options)
     _preflight(settings)
     verify_external(settings.task)
     path = options.out or default_directory(settings.task, options.method)
     outfitter = Local(settings.unsafe_jail)
-    follow(lambda stop: start(settings, outfitter, path, stop=stop), path, as_json=as_json, plain=plain)
+    follow(
+        lambda stop: start(settings, outfitter, path, stop=stop),
+        path,
+        as_json=as_json,
+        plain=plain,
+        trackers=trackers,
+    )
 
 
 def run_settings(options: RunOptions) -> RunSettings:
@@ -154,7 +162,7 @@ def _preflight(settings: RunSettings) -> None:
 
 def require_means(settings: RunSettings) -> None:
     """Refuses a task that gives the offline designer nothing to design with, where it is to design."""
-    if OFFLINE in settings.roles.generators:
+    if {*BUILT_IN} & {*settings.roles.generators}:
         method = settings.method
         Draft.blank(make_task(settings.task).card, method.scope, method.evolve)
 

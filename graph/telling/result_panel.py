@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from marlsmith.agents.settings import MANUAL, OFFLINE
+from marlsmith.agents.settings import BUILT_IN, MANUAL
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.telling import jail
 from marlsmith.graph.telling.main_run_result import Beside, files, main_run_result
@@ -66,7 +66,7 @@ def _compared(event: Event) -> Iterator[RenderableType]:
 
 def _players(players: Sequence[Event]) -> Iterable[RenderableType]:
     """Who played which role and what that took; nothing where all were offline."""
-    if all(player["name"] == OFFLINE for player in players):
+    if all(player["name"] in BUILT_IN for player in players):
         return
     table = Table.grid(padding=(0, 2))
     for player in players:
