@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from marlsmith.marl.config import BranchRequest
+from marlsmith.marl.recording import Recording
 from marlsmith.schemas import Evaluation, Failure, JailReport, Record, Scope, Signal, SignalValues
 
 ROWS = 1600
@@ -65,6 +66,14 @@ class Executor(Protocol):
         """Play the request's evaluation episodes with the policy of a checkpoint that was trained under `signal`.
 
         Nothing is trained: no steps, no curve, no terms. Faults are as in `train`.
+        """
+        ...
+
+    def film(self, request: BranchRequest, signal: Signal, checkpoint: Path, episode: int = 0) -> Recording | Failure:
+        """Play as `evaluate` does, and record one of the first member's episodes.
+
+        Under the same evaluation and the same first seed it begins in the same state, whatever policy plays. One that
+        misbehaves is a Failure. Raises UserError as `train` does.
         """
         ...
 

@@ -21,12 +21,13 @@ from marlsmith.marl.devices import on_device
 from marlsmith.marl.evaluation import play as play_episodes
 from marlsmith.marl.external.client import Channel
 from marlsmith.marl.external.source import Found, Source
-from marlsmith.marl.external.task import ExternalTask
+from marlsmith.marl.external.task import ExternalTask, drawn_seeds
 from marlsmith.marl.observing import Observer
 from marlsmith.marl.policy_link import PolicyFault, RemotePolicy, Shapes, answer, observations
+from marlsmith.marl.recording import MOST_NUMBERS, Recording, Replay, Series
 from marlsmith.marl.seeding import generator
 from marlsmith.marl.signals.program import Program, build_program
-from marlsmith.marl.tasks import Task, make_task
+from marlsmith.marl.tasks import Episodes, Task, make_task
 from marlsmith.marl.trainer import Trainer
 from marlsmith.marl.workers.failures import diagnose
 from marlsmith.marl.workers.jobs import ENVIRONMENTS_FD, PEER_FD, Report
@@ -144,6 +145,49 @@ def simulate(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any],
 
     No candidate code is ever in this process: what it says is the score. The policy sees observations only.
     """
+    task, episodes = _played(arguments, report)
+    metrics = {name: value.float().mean(-1).tolist() for name, value in task.metrics(episodes).items()}
+    return {"metrics": metrics, "behaviour": behaviour(episodes, task.card)}, None
+
+
+def film(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:
+    """Play as `simulate` does, and return what there was to be seen in one of the first member's episodes."""
+    task, episodes = _played(arguments, report)
+    which: int = arguments["episode"]
+    steps = int(episodes.alive[:, 0, which].sum())
+    found = task.metrics(episodes)
+    recording = Recording(
+        task=arguments["task"],
+        steps=steps,
+        fields={
+            name: _series(value[: steps + 1, 0, which])
+            for name, value in episodes.state.items()
+            if value[: steps + 1, 0, which].numel() <= MOST_NUMBERS
+        },
+        metrics={name: float(value[0, which]) for name, value in found.items()},
+        scores=tuple(found[task.card.score][0].tolist()),
+        replay=_replay(arguments, episodes, which, steps) if isinstance(task, ExternalTask) else None,
+    )
+    return plain(recording), None
+
+
+def _replay(arguments: dict[str, Any], episodes: Episodes, which: int, steps: int) -> Replay:
+    """With what an environment of others was reset, as `play` draws it, and what was done in it."""
+    evaluation = EvaluationConfig.model_validate(arguments["evaluation"])
+    draws = generator(evaluation.seed, f"evaluation of {arguments['seeds'][0]}")
+    return Replay(
+        seed=int(drawn_seeds(draws, evaluation.episodes)[which]),
+        actions=_series(episodes.action[:steps, 0, which]),
+        rewards=_series(episodes.reward[:steps, 0, which]),
+    )
+
+
+def _series(value: torch.Tensor) -> Series:
+    return Series(shape=tuple(value.shape[1:]), values=tuple(value.double().flatten().tolist()))
+
+
+def _played(arguments: dict[str, Any], report: Report) -> tuple[Task, Episodes]:
+    """Episodes with the policy at PEER_FD. Raises SignalError where it misbehaves."""
     evaluation = EvaluationConfig.model_validate(arguments["evaluation"])
     seeds: list[int] = arguments["seeds"]
     task = _task(arguments["task"], arguments, report)
@@ -151,11 +195,9 @@ def simulate(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any],
     policy = RemotePolicy(socket.socket(fileno=PEER_FD), shapes)
     draws = [generator(evaluation.seed, f"evaluation of {seed}") for seed in seeds]
     try:
-        episodes = play_episodes(task, policy, Observer(None), draws, evaluation.episodes)
+        return task, play_episodes(task, policy, Observer(None), draws, evaluation.episodes)
     except PolicyFault as fault:
         raise SignalError(str(fault), "crash") from None
-    metrics = {name: value.float().mean(-1).tolist() for name, value in task.metrics(episodes).items()}
-    return {"metrics": metrics, "behaviour": behaviour(episodes, task.card)}, None
 
 
 def play(arguments: dict[str, Any], report: Report) -> tuple[dict[str, Any], bytes | None]:

@@ -19,8 +19,9 @@ from marlsmith.marl.config import CURVE_EPISODES, BranchRequest
 from marlsmith.marl.executor import MOST_ROWS, ROWS, Progress
 from marlsmith.marl.external.launch import Report
 from marlsmith.marl.jail.selftest import examine
+from marlsmith.marl.recording import Recording
 from marlsmith.marl.running import Order, Runner
-from marlsmith.marl.scoring import Score, score, told
+from marlsmith.marl.scoring import Score, filmed, score, told
 from marlsmith.marl.signals.forms import MOST_TERMS, TERM_NAME
 from marlsmith.marl.signals.static import by_environment, checked_tree
 from marlsmith.marl.statistics import bootstrap_interval, iqm
@@ -231,6 +232,16 @@ class LocalExecutor:
         told_of = {"warnings": _warnings(playing), "seconds": time.monotonic() - started}
         return _evaluation(request, task, found).model_copy(update=told_of)
 
+    def film(self, request: BranchRequest, signal: Signal, checkpoint: Path, episode: int = 0) -> Recording | Failure:
+        task = make_task(request.task)
+        algorithm = find_algorithm(request.train.algorithm)
+        self.jail(request.train.device)
+        policy = _policy(_saved(checkpoint, request, signal), request.about(signal), algorithm.policy)
+        try:
+            return filmed(self.runner, request, signal, task, policy, self._limits(request), episode)
+        except (JobFailure, *MALFORMED) as error:
+            return _failure(error)
+
     def _limits(self, request: BranchRequest) -> Limits:
         return replace(self.train_limits, accelerator=request.train.device != "cpu")
 
@@ -276,13 +287,15 @@ def _evaluation(request: BranchRequest, task: Task, found: Score) -> Evaluation:
 
 
 def _failed(request: BranchRequest, steps: int, error: Exception) -> Evaluation:
-    if isinstance(error, JobFailure):
-        failure = Failure(stage=error.stage, message=str(error), line=error.line)
-    else:
-        failure = Failure(stage="crash", message=f"the worker's result is malformed: {error}")
     return Evaluation(
-        candidate=request.candidate, branch=request.branch, seeds=request.seeds, steps=steps, error=failure
+        candidate=request.candidate, branch=request.branch, seeds=request.seeds, steps=steps, error=_failure(error)
     )
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, JobFailure):
+        return Failure(stage=error.stage, message=str(error), line=error.line)
+    return Failure(stage="crash", message=f"the worker's result is malformed: {error}")
 
 
 def _policy(checkpoint: bytes, about: dict[str, object], prefix: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from marlsmith.marl.config import BranchRequest
 from marlsmith.marl.external.launch import Report
+from marlsmith.marl.recording import Recording
 from marlsmith.marl.running import Order, Runner
 from marlsmith.marl.tasks import Task
 from marlsmith.marl.workers.contract import JobFailure, JobResult, Limits
@@ -35,13 +36,35 @@ def score(
     The training worker's own numbers have no part in it, and the reward code is not loaded. The policy's
     process is jailed: it is sent observations and answers with actions, that is all.
     """
+    result, report = _simulated("simulate", runner, request, signal, task, policy, limits, {})
+    return Score.model_validate(result.value), report
+
+
+def filmed(
+    runner: Runner, request: BranchRequest, signal: Signal, task: Task, policy: bytes, limits: Limits, episode: int
+) -> Recording:
+    """One of the first member's episodes, played as those that decide are. Raises JobFailure."""
+    result, _ = _simulated("film", runner, request, signal, task, policy, limits, {"episode": episode})
+    return Recording.model_validate(result.value)
+
+
+def _simulated(
+    job: str,
+    runner: Runner,
+    request: BranchRequest,
+    signal: Signal,
+    task: Task,
+    policy: bytes,
+    limits: Limits,
+    more: Mapping[str, object],
+) -> tuple[JobResult, Report]:
     simulator: list[Future[tuple[JobResult, Report]]] = []
 
     def simulate(policy_end: socket.socket) -> tuple[JobResult, Report]:
         with policy_end:  # whatever happens, the policy sees the end of it
             order = Order(
-                "simulate",
-                {"task": request.task, "seeds": list(request.seeds), "evaluation": plain(request.evaluation)},
+                job,
+                {"task": request.task, "seeds": list(request.seeds), "evaluation": plain(request.evaluation), **more},
                 replace(limits, stall_seconds=limits.wall_seconds, accelerator=False),  # it waits for its policy
                 connect=lambda: {PEER_FD: policy_end},
                 companion=True,
@@ -86,7 +109,7 @@ def _failure_of(act: Callable[[], object]) -> JobFailure | None:
 
 def _outcome(
     simulator: list[Future[tuple[JobResult, Report]]], policy_failure: JobFailure | None
-) -> tuple[Score, Report]:
+) -> tuple[JobResult, Report]:
     """The policy's failure says more than the simulator's, who only saw it go; unless the environments failed."""
     if not simulator:
         assert policy_failure is not None
@@ -97,4 +120,4 @@ def _outcome(
         raise (policy_failure if policy_failure is not None and failure.stage != "environment" else failure) from None
     if policy_failure is not None:
         raise policy_failure
-    return Score.model_validate(result.value), report
+    return result, report

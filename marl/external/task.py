@@ -97,9 +97,7 @@ class ExternalEnvironments:
         """
         seeds = np.zeros(self._shape, dtype=np.int64)
         for member in members:
-            draws = self.generators[member]
-            drawn = torch.randint(wire.SEEDS, (self._shape[1],), generator=draws, device=draws.device)
-            seeds[member] = drawn.cpu().numpy()
+            seeds[member] = drawn_seeds(self.generators[member], self._shape[1])
         return seeds
 
     def step(self, action: Tensor) -> Outcome:
@@ -169,6 +167,12 @@ class ExternalEnvironments:
 
     def close(self) -> None:
         self._channel.close_group(self.task.layout, self._group)
+
+
+def drawn_seeds(draws: torch.Generator, environments: int) -> NDArray[np.int64]:
+    """With which seeds a member's environments are reset, [E]."""
+    drawn = torch.randint(wire.SEEDS, (environments,), generator=draws, device=draws.device)
+    return np.asarray(drawn.cpu().numpy(), dtype=np.int64)
 
 
 def _cut(field: SourceField, observation: Tensor, extras: Mapping[str, Tensor]) -> Tensor:

@@ -29,6 +29,7 @@ PROBE = "probe"
 JOBS: dict[str, str] = {
     "train": "marlsmith.marl.jobs:train",
     "simulate": "marlsmith.marl.jobs:simulate",
+    "film": "marlsmith.marl.jobs:film",
     "play": "marlsmith.marl.jobs:play",
     "sample": "marlsmith.marl.jobs:sample",
     "check": "marlsmith.marl.jobs:check",

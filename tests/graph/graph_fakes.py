@@ -19,6 +19,7 @@ from marlsmith.graph.methods import RunSettings, method_from
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.marl.config import BranchRequest, TrainConfig
 from marlsmith.marl.executor import Cancelled, Executor, Progress
+from marlsmith.marl.recording import Recording
 from marlsmith.marl.statistics import iqm
 from marlsmith.schemas import (
     Approach,
@@ -236,6 +237,9 @@ class FakeExecutor:
         return Evaluation(
             **common, score=iqm(scores), scores=scores, interval=spread, metrics={"coverage": iqm(scores)}
         )
+
+    def film(self, request: BranchRequest, signal: Signal, checkpoint: Path, episode: int = 0) -> Recording | Failure:
+        return Failure(stage="crash", message="nothing is ever played here")
 
     # ------------------------------------------------------------ a main run
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from marlsmith.marl.statistics import (
     area_under,
     bootstrap_interval,
     fewest_pairs,
+    improvement_probability,
     iqm,
     paired_gain,
     proportion_interval,
@@ -284,6 +286,55 @@ def test_rank_correlation_shares_the_ranks_of_equals() -> None:
     """Ranks 1.5 1.5 3 4 against 1 2 3 4: Pearson's of the ranks, 4.5 / sqrt(4.5 * 5)."""
     found = rank_correlation([(0.0, 1.0), (0.0, 2.0), (1.0, 3.0), (2.0, 4.0)])
     assert found == (pytest.approx((4.5 / 5) ** 0.5), pytest.approx(2 / 24))
+
+
+# ---------------------------------------------------------------- probability of improvement
+
+
+@pytest.mark.parametrize(
+    ("scores", "others", "expected"),
+    [
+        ((1.0, 3.0), (2.0, 3.0), 1.5 / 4),  # 1 < 2, 1 < 3, 3 > 2, 3 = 3
+        ((2.0, 3.0), (1.0, 3.0), 2.5 / 4),
+        ((5.0, 5.0), (5.0,), 0.5),
+        ((1.0, 2.0, 3.0), (0.0, 0.5), 1.0),
+    ],
+    ids=["a tie", "the other way round", "equal", "apart"],
+)
+def test_improvement_counts_all_pairs(scores: tuple[float, ...], others: tuple[float, ...], expected: float) -> None:
+    assert improvement_probability(scores, others).probability == expected
+    assert improvement_probability(others, scores).probability == 1 - expected
+
+
+def test_improvement_is_mann_and_whitneys_statistic() -> None:
+    draw = np.random.default_rng(0)
+    scores, others = draw.normal(0.5, 1.0, 9), draw.normal(0.0, 1.0, 7)
+    expected = stats.mannwhitneyu(scores, others).statistic / 63
+    assert improvement_probability(scores, others).probability == pytest.approx(expected)
+
+
+def test_the_interval_of_an_improvement_written_out() -> None:
+    """Resamples of (0, 1) against 1/2 are 0, 1/2, 1/2 or 1; what is apart stays so in every resample."""
+    assert improvement_probability((0.0, 1.0), (0.5, 0.5)).interval == (0.0, 1.0)
+    assert improvement_probability((2.0, 3.0), (0.0, 1.0)).interval == (1.0, 1.0)
+
+
+def test_both_sides_are_resampled() -> None:
+    """(0, 2) against (1, 3): P is a b, where a is the share of 2 and b that of 1. Both are 1 in 1/16 of resamples,
+    more than 1/40; with one side as it is, P would never exceed 1/2.
+    """
+    found = improvement_probability((0.0, 2.0), (1.0, 3.0))
+    assert (found.probability, found.interval) == (0.25, (0.0, 1.0))
+
+
+def test_one_score_says_nothing_of_its_spread() -> None:
+    assert improvement_probability((1.0,), (0.0, 0.5)).interval is None
+    assert improvement_probability((1.0, 2.0), (0.0,)).interval is None
+
+
+def test_no_scores_improve_on_nothing() -> None:
+    with pytest.raises(ValueError, match="0 and 1 scores"):
+        improvement_probability((), (1.0,))
 
 
 # ---------------------------------------------------------------- curves
