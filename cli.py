@@ -16,6 +16,31 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from marlsmith.commands.exits import KILLED, USAGE, Halted, close_stdout
+from marlsmith.commands.words import (
+    Algorithm,
+    BranchSeconds,
+    Budgets,
+    Config,
+    Critic,
+    Device,
+    Episodes,
+    EvaluationSeed,
+    Generators,
+    Json,
+    MethodName,
+    NoValidator,
+    Plain,
+    Prompts,
+    Run,
+    Scope,
+    Steps,
+    Task,
+    TaskOptions,
+    Trackers,
+    TrainOptions,
+    UnsafeJail,
+    Validator,
+)
 
 LONGEST = 2000
 """Characters of an error's sentence."""
@@ -27,74 +52,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Designs learning signals for cooperative multi-agent RL, and promotes only what the statistics support.",
 )
-
-Task = Annotated[
-    str,
-    typer.Option(
-        "--task",
-        help="Task, as listed by `marlsmith tasks`; or pettingzoo:MODULE:FACTORY, gymnasium:MODULE:ID, CARD.toml.",
-    ),
-]
-TaskOptions = Annotated[
-    list[str] | None,
-    typer.Option("--task-option", metavar="KEY=VALUE", help="Parameter of the task; may be given more than once."),
-]
-Algorithm = Annotated[str, typer.Option("--algorithm", help="Learning algorithm: mappo, ippo, vdn or qmix.")]
-TrainOptions = Annotated[
-    list[str] | None,
-    typer.Option("--train-option", metavar="KEY=VALUE", help="Setting of the training, such as network=gru."),
-]
-Device = Annotated[str, typer.Option("--device", help="Where to train: cpu, cuda or cuda:NUMBER.")]
-Steps = Annotated[int, typer.Option("--steps", min=1, help="Environment steps of each seed.")]
-Episodes = Annotated[int, typer.Option("--episodes", min=1, help="Evaluation episodes of each seed.")]
-EvaluationSeed = Annotated[
-    int | None,
-    typer.Option(
-        "--evaluation-seed", min=0, max=2**62, help="Of the evaluation episodes; default: this machine's own, unknown."
-    ),
-]
-Scope = Annotated[str, typer.Option("--scope", help="What features may read: own (own observation) or team.")]
-MethodName = Annotated[
-    str,
-    typer.Option(
-        "--method",
-        help="lero (ablations: lr, lo, lro, ler, leo); llm-also, which adapts one training under way (arms to compare: "
-        "also-metrics, also-always, also-one-shot, also-sparse); lero+also.",
-    ),
-]
-UnsafeJail = Annotated[
-    bool,
-    typer.Option("--unsafe-jail", help="Go on where the jail around candidate code is open; see `marlsmith doctor`."),
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
-Plain = Annotated[bool, typer.Option("--plain", help="Plain lines instead of the live view.")]
-BranchSeconds = Annotated[float, typer.Option("--branch-seconds", min=1, help="Time limit of one branch, in seconds.")]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
-Generators = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--generator",
-        metavar="WHO",
-        help="offline, manual, a NAME of marlsmith.toml, or MODEL[@BASE_URL]; several may share a run.",
-    ),
-]
-Critic = Annotated[str | None, typer.Option("--critic", metavar="WHO", help="As --generator, but one.")]
-Validator = Annotated[str | None, typer.Option("--validator", metavar="WHO", help="As --generator, but one.")]
-NoValidator = Annotated[bool, typer.Option("--no-validator", help="Let nobody review candidates.")]
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Models and roles; default: marlsmith.toml, if there.")
-]
-Prompts = Annotated[
-    Path | None, typer.Option("--prompts", metavar="DIR", help="Templates that take the place of those of their name.")
-]
-Budgets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--budget",
-        metavar="KEY=VALUE",
-        help="Limit: calls, tokens or money of the run, generator.calls and so on of a role; VALUE may be none.",
-    ),
-]
 
 
 def main() -> None:
@@ -220,6 +177,7 @@ def run(
         Path | None,
         typer.Option("--replay", metavar="RUN", help="Run this run again from its record, without asking any model."),
     ] = None,
+    track: Trackers = None,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -258,7 +216,7 @@ def run(
 
             estimate_run(options, as_json=as_json)
         else:
-            run_search(options, as_json=as_json, plain=plain)
+            run_search(options, as_json=as_json, plain=plain, trackers=track or ())
 
 
 @app.command()
@@ -266,6 +224,7 @@ def resume(
     run: Run,
     budget: Budgets = None,
     unsafe_jail: UnsafeJail = False,
+    track: Trackers = None,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -273,7 +232,7 @@ def resume(
     with _explained():
         from marlsmith.commands.resume import go_on
 
-        go_on(run, None, budget or (), unsafe_jail=unsafe_jail, as_json=as_json, plain=plain)
+        go_on(run, None, budget or (), unsafe_jail=unsafe_jail, as_json=as_json, plain=plain, trackers=track or ())
 
 
 @app.command()
@@ -290,6 +249,7 @@ def approve(
     ] = "",
     budget: Budgets = None,
     unsafe_jail: UnsafeJail = False,
+    track: Trackers = None,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -298,7 +258,7 @@ def approve(
         from marlsmith.commands.resume import answer_from, go_on
 
         answer = answer_from(yes=yes, no=no, edit=edit, reason=reason)
-        go_on(run, answer, budget or (), unsafe_jail=unsafe_jail, as_json=as_json, plain=plain)
+        go_on(run, answer, budget or (), unsafe_jail=unsafe_jail, as_json=as_json, plain=plain, trackers=track or ())
 
 
 @app.command()
@@ -399,14 +359,29 @@ def answer(
 @app.command()
 def show(
     run: Run,
-    svg: Annotated[Path | None, typer.Option("--svg", help="Draw the trace into an SVG file instead.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on telling while another process works on it; Ctrl-C only ends that.")
+    ] = False,
+    decisions: Annotated[bool, typer.Option("--decisions", help="Only who decided what, and why.")] = False,
+    candidate: Annotated[
+        str | None, typer.Option("--candidate", metavar="ID", help="All of one candidate, with its code.")
+    ] = None,
+    prompts: Annotated[
+        bool, typer.Option("--prompts", help="What each role was sent and answered; also of one --candidate.")
+    ] = False,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Draw it into an SVG file instead of printing it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell the story of a run again: who decided what, why, and what came of it."""
+    """Tell the story of a run again, or as it happens: who decided what, why, and what came of it."""
     with _explained():
-        from marlsmith.commands.show import show_run
+        from marlsmith.commands.show import ShowOptions, show_run
 
-        show_run(run, svg, as_json=as_json)
+        options = ShowOptions(
+            follow=follow, decisions=decisions, candidate=candidate, prompts=prompts, svg=svg, as_json=as_json
+        )
+        show_run(run, options)
 
 
 @app.command()
@@ -424,7 +399,13 @@ def report(
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, of finished runs.")],
+    by: Annotated[
+        Literal["run", "method"],
+        typer.Option(
+            "--by", help="method: runs that differ in --seed alone become one row, in which each counts once."
+        ),
+    ] = "run",
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw them: .svg, .png or .pdf.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="One row per run, seed and point.")] = None,
     marl_eval: Annotated[
@@ -432,17 +413,17 @@ def compare(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put runs side by side: score, interval, probability of improvement, cost."""
+    """Put runs side by side, task by task: score, interval, probability of improvement over the first, cost."""
     with _explained():
-        from marlsmith.commands.compare import compare_runs
+        from marlsmith.commands.compare import CompareOptions, compare_runs
 
-        compare_runs(runs, plot, csv, marl_eval, as_json=as_json)
+        compare_runs(runs, CompareOptions(by=by, plot=plot, csv=csv, marl_eval=marl_eval, as_json=as_json))
 
 
 @app.command()
 def export(
     run: Run,
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new directory.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new directory, or an empty one.")],
     candidate: Annotated[
         str | None, typer.Option("--candidate", metavar="ID", help="Another one than what was promoted.")
     ] = None,
@@ -456,16 +437,60 @@ def export(
 
 @app.command()
 def reproduce(
-    what: Annotated[str, typer.Argument(metavar="TABLE", help="table2: LERO's results.")],
+    what: Annotated[str, typer.Argument(metavar="TABLE", help="table2: LERO's results; checks: what they rest on.")],
     out: Annotated[Path | None, typer.Option("--out", help="Its directory; default: runs/TABLE.")] = None,
+    rows: Annotated[
+        str | None, typer.Option("--rows", metavar="A,B", help="native,lr,ler,lo,leo,lro,lero; of checks: arms.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="A,B", help="mappo-spread and so on; of checks: tasks.")
+    ] = None,
+    scope: Annotated[
+        str | None, typer.Option("--scope", help="What features may read: own, team or both; default both, checks own.")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=2, help="Fresh seeds of each cell.")] = 8,
+    runs: Annotated[
+        int | None, typer.Option("--runs", min=1, help="Of checks: runs of each arm, with seeds of their own (5).")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all runs, which so have the same fresh seeds.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Environment steps of each seed of a candidate (30000).")
+    ] = None,
+    train_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--train-option", metavar="[COLUMN.]KEY=VALUE", help="Setting of the trainings, or of a column's."
+        ),
+    ] = None,
+    generator: Generators = None,
+    critic: Critic = None,
+    validator: Validator = None,
+    no_validator: NoValidator = False,
+    budget: Budgets = None,
+    config: Config = None,
+    evaluation_seed: EvaluationSeed = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Branches at once; default: cores.")] = None,
+    branch_seconds: BranchSeconds = 1800,
+    unsafe_jail: UnsafeJail = False,
+    finished: Annotated[bool, typer.Option("--finished", help="Only tell what has been run.")] = False,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
-    """Run a whole table of a paper, cell by cell; what is there is not run again."""
+    """Run a whole table of a paper, cell by cell; what is there is not run again. A budget is of the whole table."""
     with _explained():
-        from marlsmith.commands.reproduce import reproduce_table
+        from marlsmith.commands.reproduce import Wanted, reproduce_table
+        from marlsmith.commands.roles import Choice
 
-        reproduce_table(what, out, as_json=as_json, plain=plain)
+        choice = Choice(
+            generators=generator or (), critic=critic, validator=validator, no_validator=no_validator,
+            budget=budget or (), config=config,
+        )  # fmt: skip
+        wanted = Wanted(
+            what=what, out=out, rows=rows, columns=columns, scope=scope, runs=runs, seeds=seeds, seed=seed, steps=steps,
+            train_options=train_option or (), roles=choice, evaluation_seed=evaluation_seed, workers=workers,
+            branch_seconds=branch_seconds, unsafe_jail=unsafe_jail,
+        )  # fmt: skip
+        reproduce_table(wanted, finished=finished, as_json=as_json, plain=plain)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from marlsmith.agents.asking.accounting import book
@@ -15,20 +15,32 @@ from marlsmith.graph.run import Paused, Stop, WaitingForApproval, end_of_record
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.telling.display import make_trace
 from marlsmith.graph.telling.trace import Event
+from marlsmith.results.tracking.telling import Listener
 from marlsmith.schemas import EndpointError, PausingError
 
 
 def follow(
-    events: Callable[[Stop], Iterator[Event]], run: Path, *, as_json: bool, plain: bool, past: Sequence[Event] = ()
+    events: Callable[[Stop], Iterator[Event]],
+    run: Path,
+    *,
+    as_json: bool,
+    plain: bool,
+    past: Sequence[Event] = (),
+    trackers: Sequence[str] = (),
 ) -> None:
     """Ctrl-C pauses; a second one ends at once. Raises Halted where the run has not come to its end."""
     stop = Stop()
-    with make_trace(as_json=as_json, plain=plain) as trace, _interruptible(stop):
+    with (
+        make_trace(as_json=as_json, plain=plain) as trace,
+        interruptible(stop),
+        closing(Listener(run, trackers)) as listener,
+    ):
         try:
             trace.recall(past)
             for event in events(stop):
                 if as_json or event["event"] != "paused":  # people are told below, and what to type
                     trace.tell(event)
+                listener.hear(event)
         except Paused as reason:
             halt = Halted(str(reason), PAUSED)
         except WaitingForApproval as question:
@@ -70,7 +82,7 @@ def as_replayed(events: Iterator[Event], source: str | None, path: Path) -> Iter
 
 
 @contextmanager
-def _interruptible(stop: Stop) -> Iterator[None]:
+def interruptible(stop: Stop) -> Iterator[None]:
     def interrupt(number: int, frame: object) -> None:
         if stop.requested.is_set():
             os._exit(KILLED)

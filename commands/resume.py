@@ -13,13 +13,22 @@ from marlsmith.commands.local import Local
 from marlsmith.graph.approving.approval import LONGEST_REASON, Answer
 from marlsmith.graph.run import resume
 from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.results.tracking.tracker import require_trackers
 from marlsmith.schemas import UserError, printable
 
 
 def go_on(
-    path: Path, answer: Answer | None, budget: Sequence[str], *, unsafe_jail: bool, as_json: bool, plain: bool
+    path: Path,
+    answer: Answer | None,
+    budget: Sequence[str],
+    *,
+    unsafe_jail: bool,
+    as_json: bool,
+    plain: bool,
+    trackers: Sequence[str] = (),
 ) -> None:
     """With the answer to its question, where it has one; what was told before stands in the live view again."""
+    require_trackers(trackers)
     directory = RunDirectory.open(path)
     if budget:
         _limit(directory, budget)
@@ -32,6 +41,7 @@ def go_on(
         as_json=as_json,
         plain=plain,
         past=past,
+        trackers=trackers,
     )
 
 

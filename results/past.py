@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -38,6 +41,15 @@ class PastRun:
     def settings(self) -> RunSettings:
         return self.directory.settings
 
+    @cached_property
+    def created(self) -> datetime:
+        """When the run was made."""
+        file = self.path / "run.toml"
+        try:
+            return datetime.fromisoformat(tomllib.loads(file.read_text(encoding="utf-8"))["created"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{file} is damaged: it does not say when the run was made") from error
+
     @property
     def finished(self) -> Event | None:
         """The last event of a run that has ended."""
@@ -58,10 +70,20 @@ class PastRun:
         """By branch, in the order in which they came."""
         return {event["branch"]: Evaluation.model_validate(event["evaluation"]) for event in self.of("tool_result")}
 
+    def whole(self, branch: str) -> Evaluation | None:
+        """Of a branch over all its heats, as far as it was trained; None where it was not."""
+        if (found := self.evaluations.get(branch)) is not None:
+            return found
+        return self.directory.evaluation(branch) if re.fullmatch(r"[a-z0-9_-]+", branch) else None
+
     @cached_property
     def candidates(self) -> Mapping[str, Candidate]:
         """By id, in the order in which they were proposed."""
-        return {event["candidate"]: self.directory.candidate(event["candidate"]) for event in self.of("proposal")}
+        found = {event["candidate"]: self.directory.candidate(event["candidate"]) for event in self.of("proposal")}
+        for id, candidate in found.items():  # files are found by it: it must be what a candidate may be called
+            if id != candidate.id:
+                raise UserError(f"{self.path / 'events.jsonl'} is damaged (candidate {id[:80]!a}): restore it")
+        return found
 
     def code(self, id: str) -> str:
         """Of a candidate, as Python; what a config says, printed as code."""

@@ -67,6 +67,7 @@ MARL = {
         "checkpoint", "config", "evaluation", "executor", "observing", "seeding", "signals", "tasks", "trainer",
         "workers",
     },
+    "rendering": {"recording"},
 }  # fmt: skip
 """Rooms within marl, and which other parts of marl they may know."""
 
@@ -117,6 +118,7 @@ HEAVY = ("torch", "numpy", "langgraph", "langchain_core", "openai")
         ("--version", (*HEAVY, "pydantic")),
         ("run --help", HEAVY),
         ("show nowhere", HEAVY),
+        ("report nowhere", HEAVY),
         ("resume nowhere", ("torch", "openai")),
         ("check nowhere.py", ("langgraph", "langchain_core", "openai")),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def test_the_signals_shown_are_accepted(language: str, text: str) -> None:
 
 
 TOML = [block for page in PAGES.values() for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)]
+(CARD,) = (block for block in TOML if "environment =" in block)
 SHELL = {name: re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for name, page in PAGES.items()}
 
 
@@ -88,9 +90,8 @@ def make_env(size):
 
 
 def test_the_task_card_shown_serves_the_offline_designer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (card,) = [block for block in TOML if "environment =" in block]
     (tmp_path / "my_env.py").write_text(MY_ENV)
-    (tmp_path / "my_task.toml").write_text(card)
+    (tmp_path / "my_task.toml").write_text(CARD)
     monkeypatch.chdir(tmp_path)
     task = make_task("my_task.toml")
     verify(task)
@@ -130,7 +131,11 @@ def test_the_options_shown_exist() -> None:
         assert {word for word in rest if word.startswith("--")} <= known, line
 
 
-QUICK = {"run": ["--dry-run"], "train": ["--steps", "100", "--seeds", "1", "--episodes", "1"]}
+QUICK = {
+    "run": ["--dry-run"],
+    "train": ["--steps", "100", "--seeds", "1", "--episodes", "1"],
+    "report": ["--no-animation"],
+}
 """What is added so that a command of a page takes seconds and asks no model."""
 ASKED: tuple[tuple[Role, str], ...] = (("generator", "s1r1a0/1"), ("validator", "s1r1c1/check"), ("critic", "s1r2"))
 
@@ -152,25 +157,43 @@ def a_run(path: Path) -> None:
 
 SLOW = {"docs/tasks.md"}
 """It trains on environments of others."""
+OF_FINISHED = {"docs/results.md", "docs/export.md"}
+"""RUN is one that has ended, whose candidates are s1r1c1 and s1r2c1."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("finished") / "RUN"
+    small = "run --steps 400 --episodes 2 --seeds 2 --confirm-seeds 2 --rounds 2 --candidates 1 --population 1 --plain"
+    result = CliRunner().invoke(app, [*shlex.split(small), "--out", str(run)])
+    assert result.exit_code == 0, result.output
+    return run
 
 
 @pytest.mark.parametrize("page", [pytest.param(p, marks=pytest.mark.slow if p in SLOW else ()) for p in PAGES])
 def test_the_commands_shown_work_one_after_the_other(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """Word for word, where RUN is a run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EDITOR", "sed -i 1iyes")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-nothing-is-sent-anyway")
     monkeypatch.syspath_prepend(str(tmp_path))
-    a_run(tmp_path / "RUN")
+    if page in OF_FINISHED:
+        shutil.copytree(request.getfixturevalue("finished"), tmp_path / "RUN")
+    else:
+        a_run(tmp_path / "RUN")
+    for language, text in SIGNALS:
+        (tmp_path / ("signal.json" if language == "json" else "signal.py")).write_text(text)
     (tmp_path / "my_env.py").write_text(MY_ENV)
     (tmp_path / "answer.txt").write_text("yes")
+    (tmp_path / "my_task.toml").write_text(CARD)
     for line in "".join(SHELL[page]).splitlines():
         words = shlex.split(line, comments=True)
         if "marlsmith" not in words:
             continue
         (tmp_path / "RUN/manual/REQUEST/reply.md").unlink(missing_ok=True)
+        shutil.rmtree(tmp_path / "DIR", ignore_errors=True)
         name, *rest = words[words.index("marlsmith") + 1 :]
         result = CliRunner().invoke(app, [name, *rest, *QUICK.get(name, ())])
         assert result.exit_code == 0, f"{line}: {result.output}"

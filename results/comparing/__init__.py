@@ -1,1 +1,1 @@
-"""Several runs side by side."""
+"""Several runs side by side: what each came to and cost, in tables, pictures and files for other programs."""
