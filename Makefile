@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TESTS := pytest -n auto --maxprocesses=4 --dist worksteal
 READY := $(VENV)/.ready
 
 .PHONY: demo test check bench proof format clean
@@ -16,13 +17,13 @@ demo: $(READY)
 	$(BIN)/marlsmith run
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/$(TESTS)
 
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/$(TESTS)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/speed.py
