@@ -38,6 +38,7 @@ from marlsmith.commands.words import (
     TaskOptions,
     Trackers,
     TrainOptions,
+    TrustTask,
     UnsafeJail,
     Validator,
 )
@@ -389,12 +390,13 @@ def report(
     run: Run,
     out: Annotated[Path | None, typer.Option("--out", help="The page; default: report.html in the run.")] = None,
     no_animation: Annotated[bool, typer.Option("--no-animation", help="Leave the film of the behaviour out.")] = False,
+    trust_task: TrustTask = False,
 ) -> None:
     """Write a run as one page that opens in any browser, also offline."""
     with _explained():
         from marlsmith.commands.report import write_report
 
-        write_report(run, out, animation=not no_animation)
+        write_report(run, out, animation=not no_animation, trusted=trust_task)
 
 
 @app.command()
@@ -427,12 +429,13 @@ def export(
     candidate: Annotated[
         str | None, typer.Option("--candidate", metavar="ID", help="Another one than what was promoted.")
     ] = None,
+    trust_task: TrustTask = False,
 ) -> None:
     """Take a signal and its policy home: files that need no marlsmith."""
     with _explained():
         from marlsmith.commands.export import export_run
 
-        export_run(run, directory, candidate)
+        export_run(run, directory, candidate, trusted=trust_task)
 
 
 @app.command()
@@ -448,7 +451,7 @@ def reproduce(
     scope: Annotated[
         str | None, typer.Option("--scope", help="What features may read: own, team or both; default both, checks own.")
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=2, help="Fresh seeds of each cell.")] = 8,
+    seeds: Annotated[int, typer.Option("--seeds", min=5, help="Fresh seeds of each cell, at least 5.")] = 8,
     runs: Annotated[
         int | None, typer.Option("--runs", min=1, help="Of checks: runs of each arm, with seeds of their own (5).")
     ] = None,
@@ -472,7 +475,7 @@ def reproduce(
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Branches at once; default: cores.")] = None,
     branch_seconds: BranchSeconds = 1800,
     unsafe_jail: UnsafeJail = False,
-    finished: Annotated[bool, typer.Option("--finished", help="Only tell what has been run.")] = False,
+    finished: Annotated[bool, typer.Option("--finished", help="Only tell what has been run in --out.")] = False,
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:

@@ -10,8 +10,9 @@ from marlsmith.graph.telling.speech import count
 from marlsmith.results.exporting.write import export
 
 
-def export_run(run: Path, directory: Path, candidate: str | None) -> None:
-    made = export(run, directory, candidate)
+def export_run(run: Path, directory: Path, candidate: str | None, *, trusted: bool) -> None:
+    """`trusted`: a task of others may be started, to see what its environment gives."""
+    made = export(run, directory, candidate, trusted=trusted)
     standing = "promoted" if made.promoted else "not promoted: read its README before you trust it"
     seeds = count(len(made.policy_seeds), "seed")
     policy = f"policy of {seeds}" if made.policy_seeds else "no policy: the run kept no networks of it"

@@ -7,26 +7,29 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
+from marlsmith.commands.outputs import Output, require_outputs
+from marlsmith.graph.run_directory import replacing
 from marlsmith.results.past import PastRun
 from marlsmith.schemas import UserError, printable
 
 LONGEST_REASON = 200
 
 
-def write_report(run: Path, out: Path | None, *, animation: bool) -> None:
-    """Prints where the page is."""
+def write_report(run: Path, out: Path | None, *, animation: bool, trusted: bool) -> None:
+    """Prints where the page is. `trusted`: a task of others may be started for a film."""
     past = PastRun.open(run)
     target = out if out is not None else past.path / "report.html"
-    _require_place(target)
-    page = _page(past, animation=animation)
+    require_outputs([Output("--out", target, (".html",))])
+    page = _page(past, animation=animation, trusted=trusted)
     try:
-        target.write_text(page, encoding="utf-8")
+        with replacing(target) as temporary:
+            temporary.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {target} ({_reason(error)}): choose another file by --out") from None
     print(target)
 
 
-def _page(past: PastRun, *, animation: bool) -> str:
+def _page(past: PastRun, *, animation: bool, trusted: bool) -> str:
     from marlsmith.results.page import pictures  # matplotlib
     from marlsmith.results.page.account import account
     from marlsmith.results.page.film import film
@@ -43,16 +46,13 @@ def _page(past: PastRun, *, animation: bool) -> str:
     filmed = None
     if animation:
         with console.status("filming the behaviour") as status:
-            filmed = film(past, lambda words: status.update(printable(words, LONGEST_REASON)))
+
+            def tell(words: str) -> None:
+                status.update(printable(words, LONGEST_REASON))
+                console.print(printable(f"{words} (--no-animation leaves the film out)", LONGEST_REASON), markup=False)
+
+            filmed = film(past, tell, trusted=trusted)
     return render(told, learning, terms, filmed)
-
-
-def _require_place(target: Path) -> None:
-    """Refused at once what would be refused after the filming."""
-    if target.is_dir():
-        raise UserError(f"{target} is a directory: name a file by --out")
-    if not target.parent.is_dir():
-        raise UserError(f"{target.parent} is no directory: make it, or choose another file by --out")
 
 
 def _reason(error: OSError) -> str:

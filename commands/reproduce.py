@@ -6,33 +6,29 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from shlex import quote
 
 from marlsmith.agents.asking.accounting.prices import require_prices
 from marlsmith.agents.config import Choice
 from marlsmith.agents.make import make_roles
 from marlsmith.agents.settings import BUILT_IN, OFFLINE, Budget
 from marlsmith.commands.exits import PAUSED, Halted
-from marlsmith.commands.follow import interruptible as interruptible
+from marlsmith.commands.follow import interruptible
 from marlsmith.commands.local import Local
 from marlsmith.commands.machine import cores
-from marlsmith.commands.options import BranchOptions
-from marlsmith.commands.run import STEPS, RunOptions, require_means, run_settings
+from marlsmith.commands.reproduce_again import command_of, with_roles
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.run import Paused, Stop
 from marlsmith.results.reproducing import plan
-from marlsmith.results.reproducing.drive import Order, Table
+from marlsmith.results.reproducing.drive import Order, OtherSettings, Table, begun
 from marlsmith.results.reproducing.maker import Maker
 from marlsmith.results.reproducing.outcome import write_checks, write_table2
-from marlsmith.results.reproducing.plan import Cell, Scopes
+from marlsmith.results.reproducing.plan import Cell, Scopes, What
 from marlsmith.results.reproducing.watching import make_watch
 from marlsmith.schemas import BudgetError, PausingError, Scope, UserError, printable
 
-What = Literal["table2", "checks"]
 RUNS = 5
 """Of each arm of the checks: as many pairs as an interval needs to say anything."""
-FEWEST_SEEDS = 5
-"""Below, an interval over seeds says too little to be set beside a published number."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +54,42 @@ class Wanted:
 
 def reproduce_table(wanted: Wanted, *, finished: bool, as_json: bool, plain: bool) -> None:
     what = _known(wanted)
-    orders = [Order(cell, _settings(cell, wanted)) for cell in _cells(what, wanted)]
     out, shares = wanted.out or Path("runs") / what, what == "table2"  # what is timed is not to be shared
-    table = Table(out, orders, _budget(orders), shares=shares)
-    if not finished and len(table.finished()) < len(orders):
-        _run(table, what, wanted, shares=shares, as_json=as_json, plain=plain)
-    if not table.finished():
-        raise UserError(f"{out} holds no finished run of this table yet: leave --finished out to make them")
+    if finished:
+        table, command = _made(what, wanted, out)
+    else:
+        table, command = _ordered(what, wanted, out, shares=shares), _command(wanted)
+        if len(table.finished()) < len(table.orders):
+            _run(table, what, wanted, shares=shares, as_json=as_json, plain=plain)
     write = write_table2 if what == "table2" else write_checks
-    write(table, _command(wanted), as_json=as_json, tell=lambda sentence: print(sentence, file=sys.stderr))
+    write(table, command, as_json=as_json, tell=lambda sentence: print(sentence, file=sys.stderr))
+
+
+def _ordered(what: What, wanted: Wanted, out: Path, *, shares: bool) -> Table:
+    orders = [Order(cell, _settings(cell, wanted)) for cell in _cells(what, wanted)]
+    try:
+        return Table(out, orders, _budget(orders), shares=shares)
+    except OtherSettings as error:
+        there = begun(what, out)
+        goes_on = with_roles(f"{command_of(what, there)} --out {quote(str(out))}", there)
+        raise UserError(f"{error}: {goes_on} goes on with what is there, or choose another --out") from None
+
+
+def _made(what: What, wanted: Wanted, out: Path) -> tuple[Table, str]:
+    """What the directory holds, as it was run: of the options only those that choose among cells count."""
+    rows = None if wanted.rows is None else _rows(what, wanted, model=True)
+    columns = None if wanted.columns is None else _columns(what, wanted)
+    there = {
+        cell: run
+        for cell, run in begun(what, out).items()
+        if (rows is None or cell.row in rows)
+        and (columns is None or cell.column in columns)
+        and (what == "checks" or wanted.scope is None or cell.scope in (None, *_each(_scopes(wanted.scope))))
+    }
+    table = Table(out, [Order(cell, run.settings) for cell, run in there.items()], Budget(), shares=False)
+    if not (done := table.finished()):
+        raise UserError(f"{out} holds no finished run of this table yet: leave --finished out to make them")
+    return table, command_of(what, done)
 
 
 def _run(table: Table, what: What, wanted: Wanted, *, shares: bool, as_json: bool, plain: bool) -> None:
@@ -101,6 +124,8 @@ def _command(wanted: Wanted) -> str:
 
 def _preflight(orders: Sequence[Order]) -> None:
     """What can be known to fail is tried before anything is trained."""
+    from marlsmith.commands.run import require_means
+
     for order in {order.settings.task: order for order in orders}.values():
         require_means(order.settings)
     for roles in {order.settings.roles.cast: order.settings.roles for order in orders}.values():
@@ -115,38 +140,51 @@ def _preflight(orders: Sequence[Order]) -> None:
 def _known(wanted: Wanted) -> What:
     if wanted.what not in ("table2", "checks"):
         raise UserError(f"{printable(wanted.what, 80)} is no table: choose table2 or checks")
-    if wanted.seeds < FEWEST_SEEDS:
-        raise UserError(f"--seeds {wanted.seeds}: a table stands on at least {FEWEST_SEEDS} fresh seeds")
     return "table2" if wanted.what == "table2" else "checks"
 
 
 def _cells(what: What, wanted: Wanted) -> tuple[Cell, ...]:
-    steps = wanted.steps or STEPS
+    from marlsmith.commands.run import STEPS
+
+    model = any(name not in BUILT_IN for name in wanted.roles.generators)
+    rows, columns, scopes = _rows(what, wanted, model=model), _columns(what, wanted), _scopes(wanted.scope)
     if what == "table2":
         if wanted.runs is not None:
             raise UserError("--runs is for checks, which are paired by run: say more --seeds for a table")
-        rows = plan.chosen("rows", wanted.rows, plan.ROWS)
-        columns = plan.chosen("columns", wanted.columns, plan.paper.COLUMNS)
-        return plan.table2(rows, columns, _scopes(wanted.scope or "both"))
-    asked = any(name not in BUILT_IN for name in wanted.roles.generators)
-    arms = plan.chosen("rows", wanted.rows, (*plan.ARMS, plan.MODEL) if asked else plan.ARMS)
-    tasks = plan.chosen("columns", wanted.columns, tuple(plan.CHECK_TASKS))
-    return plan.checks(arms, tasks, _scope(wanted.scope or "own"), wanted.runs or RUNS, steps=steps, seeds=wanted.seeds)
+        return plan.table2(rows, columns, scopes)
+    if wanted.scope is not None and len(_each(scopes)) > 1:
+        raise UserError(f"--scope {scopes}: checks have one, own or team")
+    steps, runs = wanted.steps or STEPS, wanted.runs or RUNS
+    return plan.checks(rows, columns, _each(scopes)[0], runs, steps=steps, seeds=wanted.seeds)
 
 
-def _scopes(said: str) -> Scopes:
-    if said not in ("own", "team", "both"):
-        raise UserError(f"--scope {printable(said, 80)}: choose own, team or both")
-    return said  # type: ignore[return-value]
+def _rows(what: What, wanted: Wanted, *, model: bool) -> tuple[str, ...]:
+    arms = (*plan.ARMS, plan.MODEL) if model else plan.ARMS
+    return plan.chosen("rows", wanted.rows, plan.ROWS if what == "table2" else arms)
 
 
-def _scope(said: str) -> Scope:
-    if said not in ("own", "team"):
-        raise UserError(f"--scope {printable(said, 80)}: checks have one, own or team")
-    return said  # type: ignore[return-value]
+def _columns(what: What, wanted: Wanted) -> tuple[str, ...]:
+    known = plan.paper.COLUMNS if what == "table2" else tuple(plan.CHECK_TASKS)
+    return plan.chosen("columns", wanted.columns, known)
+
+
+def _scopes(said: str | None) -> Scopes:
+    match said:
+        case None | "both":
+            return "both"
+        case "own" | "team":
+            return said
+    raise UserError(f"--scope {printable(said, 80)}: choose own, team or both")
+
+
+def _each(scopes: Scopes) -> tuple[Scope, ...]:
+    return ("own", "team") if scopes == "both" else (scopes,)
 
 
 def _settings(cell: Cell, wanted: Wanted) -> RunSettings:
+    from marlsmith.commands.options import BranchOptions
+    from marlsmith.commands.run import RunOptions, run_settings
+
     adapts = cell.row == plan.PLAIN
     branch = BranchOptions(
         task=cell.task,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,14 +13,18 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from marlsmith.commands import show_asked, show_candidate
-from marlsmith.commands.watch import Pace, watched
+from marlsmith.commands.outputs import Output, require_outputs
+from marlsmith.commands.watch import Pace, awaited, watched
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.telling.decisions import Decisions
 from marlsmith.graph.telling.display import JsonTrace, OutputConsole, draw
 from marlsmith.graph.telling.story import Story, answered, ending
 from marlsmith.graph.telling.trace import Event
 from marlsmith.results.past import PastRun
-from marlsmith.schemas import UserError
+from marlsmith.schemas import UserError, printable
+
+LONGEST = 4096
+"""Characters of a path, as systems have it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class ShowOptions:
     as_json: bool = False
 
     def require_sense(self) -> None:
-        """Refuses what cannot be had together."""
+        """Refuses what cannot be had together, and a picture where none may be."""
         given = {
             "--follow": self.follow, "--decisions": self.decisions, "--candidate": self.candidate is not None,
             "--prompts": self.prompts, "--svg": self.svg is not None, "--json": self.as_json,
@@ -46,6 +51,8 @@ class ShowOptions:
         ):
             if given[option] and (extra := [other for other in others if given[other]]):
                 raise UserError(f"{option} {why}: leave out {' and '.join(extra)}")
+        if self.svg is not None:
+            require_outputs([Output("--svg", self.svg, (".svg",))])
 
 
 class Teller(Protocol):
@@ -55,7 +62,7 @@ class Teller(Protocol):
 def show_run(run: Path, options: ShowOptions) -> None:
     options.require_sense()
     if options.follow:
-        _follow(RunDirectory.open(run), run, options)
+        _follow(awaited(run, _say), run, options)
         return
     past = PastRun.open(run)
     if options.candidate is not None:
@@ -147,6 +154,10 @@ def _print(lines: Iterable[RenderableType]) -> None:
 def _print_ending(events: Iterable[Event], run: Path) -> None:
     if (words := ending(list(events), run)) is not None:
         OutputConsole(highlight=False).print(Text(words), soft_wrap=True)
+
+
+def _say(sentence: str) -> None:
+    print(f"marlsmith: {printable(sentence, LONGEST)}", file=sys.stderr, flush=True)
 
 
 def _print_json(record: dict[str, Any]) -> None:

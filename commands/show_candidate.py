@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from statistics import fmean
 from typing import Any
 
 from rich.console import RenderableType
@@ -18,9 +17,10 @@ from rich.text import Text
 from marlsmith.graph.naming import confirm_branch, confirm_control, control_branch, edit_of, heat_branch
 from marlsmith.graph.telling.decisions import Decision, Decisions, line
 from marlsmith.graph.telling.speech import bar, interval, money, rows_of
+from marlsmith.graph.telling.story import mean_gain
 from marlsmith.graph.telling.trace import Event
 from marlsmith.results.past import PastRun
-from marlsmith.schemas import Evaluation, UserError, paired_scores, plain, printable, visible
+from marlsmith.schemas import Evaluation, UserError, plain, printable, visible
 
 WORDS = 2000
 MOST_NAMED = 12
@@ -136,8 +136,7 @@ def _heat(past: PastRun, branch: str) -> int:
 
 def _gain(past: PastRun, found: Evaluation) -> float | None:
     control = _control(past, found)
-    pairs = [] if control is None else paired_scores(control, found)
-    return fmean(score - other for score, other in pairs) if pairs else None
+    return None if control is None else mean_gain(control, found)
 
 
 def _table(past: PastRun, branches: Mapping[str, Evaluation]) -> Table:
@@ -155,8 +154,10 @@ def _table(past: PastRun, branches: Mapping[str, Evaluation]) -> Table:
         shown = Text(bar(score, 10), "green")
         gained = "" if gain is None else f"{gain:+.3f}"
         table.add_row(*about, f"{score:.3f}", Text(interval(found.interval)), shown, gained, f"{found.seconds:.1f}")
-    for warning in (warning for found in branches.values() for warning in found.warnings):
-        table.caption = Text(printable(warning, WORDS), "yellow")
+    warnings = [f"{name}: {warning}" for name, found in branches.items() for warning in found.warnings]
+    if warnings:
+        table.caption = Text("\n".join(printable(warning, WORDS) for warning in warnings), "yellow")
+        table.caption_justify = "left"
     return table
 
 

@@ -17,6 +17,10 @@ EVERY = 0.4
 """Seconds between two looks at the file."""
 PATIENCE = 3.0
 """Seconds without news after which it is asked whether anybody is at work at all."""
+BEGINNING = 60.0
+"""Seconds for a run to begin that somebody follows already."""
+SLACK = 2.0
+"""Seconds by which the system's own account of when it was booted may be off."""
 
 
 class Tail:
@@ -67,14 +71,34 @@ def watched(directory: RunDirectory, tick: Callable[[], None] = lambda: None) ->
     """
     tail, rests, heard = Tail(directory), False, time.monotonic()
     while True:
-        news = tail.news()
+        gone = time.monotonic() - heard > PATIENCE and not at_work(directory.path)
+        news = tail.news()  # read after that: a process writes its last event just before it goes
         yield from news
         if news:
             rests, heard = at_rest(news[-1]), time.monotonic()
-        if rests or (time.monotonic() - heard > PATIENCE and not at_work(directory.path)):
+        if rests or (gone and not news):
             return
         tick()
         time.sleep(EVERY)
+
+
+def awaited(run: Path, say: Callable[[str], None]) -> RunDirectory:
+    """A run that may be about to begin: where nothing is, or an empty directory, it is waited for."""
+    waits = time.monotonic() + BEGINNING
+    if _vacant(run):
+        say(f"there is no run in {run} yet: waiting up to {BEGINNING:.0f} seconds for it")
+    while _vacant(run) and time.monotonic() < waits:
+        time.sleep(EVERY)
+    return RunDirectory.open(run)
+
+
+def _vacant(run: Path) -> bool:
+    try:
+        return not any(run.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:  # whatever it is, it will not become a run
+        return False
 
 
 def at_rest(last: Event) -> bool:
@@ -84,9 +108,12 @@ def at_rest(last: Event) -> bool:
 
 
 def at_work(run: Path) -> bool:
-    """Whether the process that last worked on the run is there. Its lock is not tried: that could hinder a resume."""
+    """Whether the process that last worked on the run is there. Its lock is not tried: that could hinder a resume.
+
+    A process that began after the lock was written only has its number, from another boot or another container.
+    """
     try:
-        holder = int((run / "lock").read_text())
+        holder, written = int((run / "lock").read_text()), (run / "lock").stat().st_mtime
     except (OSError, ValueError):
         return False
     if holder <= 0:
@@ -96,4 +123,15 @@ def at_work(run: Path) -> bool:
             os.kill(holder, 0)
         except (ProcessLookupError, OverflowError):
             return False
-    return True
+    begun = _begun(holder)
+    return begun is None or begun <= written + SLACK
+
+
+def _begun(process: int) -> float | None:
+    """When it began, in seconds since the epoch; None where the system does not say."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+        return int(boot.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None

@@ -41,6 +41,9 @@ MethodName = Annotated[
         "also-metrics, also-always, also-one-shot, also-sparse); lero+also.",
     ),
 ]
+TrustTask = Annotated[
+    bool, typer.Option("--trust-task", help="Start the run's task where it is a program of others, named by the run.")
+]
 UnsafeJail = Annotated[
     bool,
     typer.Option("--unsafe-jail", help="Go on where the jail around candidate code is open; see `marlsmith doctor`."),

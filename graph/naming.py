@@ -90,3 +90,18 @@ PLAIN_BRANCH, FINAL_BRANCH = "plain", "final"
 def heat_branch(branch: str, heat: int) -> str:
     """One heat (from 1) of a branch; a branch without heats (0) is trained whole."""
     return f"{branch}-h{heat}" if heat else branch
+
+
+def without_heat(name: str) -> str:
+    """The branch that a heat is of; a branch is its own."""
+    return re.sub(r"-h\d+$", "", name)
+
+
+def is_confirmation(name: str) -> bool:
+    """Whether a branch, or a heat of one, confirms a candidate, or is the control beside it."""
+    return without_heat(name).endswith("-confirm")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a branch, or a heat of one, is the main run's training without any signal."""
+    return without_heat(name) == PLAIN_BRANCH

@@ -81,7 +81,7 @@ def environment_steps(evaluated: Mapping[str, Outcome], context: Context) -> int
     """Of all trainings, over all seeds. What was put together from heats was not trained again."""
     trained = (branch for branch in evaluated if heat_branch(branch, 1) not in evaluated)
     evaluations = map(context.directory.required_evaluation, trained)
-    return sum(evaluation.steps * len(evaluation.seeds) for evaluation in evaluations)
+    return sum(evaluation.environment_steps for evaluation in evaluations)
 
 
 def _validator_effect(state: State, context: Context) -> ValidatorEffect | None:

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import shutil
+import stat
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -249,7 +250,7 @@ class RunDirectory:
         main = self.path / "main"
         with explained(self.path):
             main.mkdir(exist_ok=True)
-            with _replacing(main / CHECKPOINT) as temporary:
+            with replacing(main / CHECKPOINT) as temporary:
                 shutil.copyfile(source, temporary)
             _write(main / "signal.py", code)
             _write(main / "evaluation.json", _json(evaluation))
@@ -272,7 +273,7 @@ class RunDirectory:
         source, target = self.branch(branch) / CHECKPOINT, self.path / "main" / f"{name}.safetensors"
         if not source.is_file():
             raise UserError(f"{source} is missing, so the main run cannot go on: restore it, or start a new run")
-        with explained(self.path), _replacing(target) as temporary:
+        with explained(self.path), replacing(target) as temporary:
             shutil.copyfile(source, temporary)
         return target.relative_to(self.path).as_posix()
 
@@ -291,9 +292,12 @@ class RunDirectory:
             file.write(line.encode())
 
     def events(self) -> Iterator[dict[str, Any]]:
+        file = self.path / "events.jsonl"
         try:
             with explained(self.path):
-                text = (self.path / "events.jsonl").read_bytes()
+                if not stat.S_ISREG(file.stat().st_mode):
+                    raise UserError(f"{file} is damaged: it is no file")
+                text = file.read_bytes()
         except FileNotFoundError:
             return
         lines = text.split(b"\n")
@@ -303,10 +307,10 @@ class RunDirectory:
     def event(self, line: bytes, number: int) -> dict[str, Any]:
         """That stands in a line of events.jsonl. Raises UserError where the line is damaged."""
         try:
-            event = json.loads(line)
+            event = json.loads(line, parse_constant=_refused)
             if not isinstance(event, dict) or not isinstance(event.get("event"), str):
                 raise ValueError("no event")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{self.path / 'events.jsonl'} is damaged in line {number}: delete that line") from error
         # A run may have been moved since: it is where it is now.
         return {**event, "run": str(self.path)} if "run" in event else event
@@ -423,17 +427,22 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
+def _refused(constant: str) -> float:
+    """NaN and the infinities are no JSON, and no score."""
+    raise ValueError(f"{constant} is no number")
+
+
 def _json(record: Record) -> str:
     return record.model_dump_json(indent=1) + "\n"
 
 
 def _write(file: Path, text: str) -> None:
-    with _replacing(file) as temporary:
+    with replacing(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager
-def _replacing(file: Path) -> Iterator[Path]:
+def replacing(file: Path) -> Iterator[Path]:
     """Yields a temporary file in the same directory; what stands in it replaces `file` all at once."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:

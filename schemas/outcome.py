@@ -114,6 +114,11 @@ class Evaluation(Record):
     steps_per_second: float = Field(0.0, description="environment steps of all seeds together")
     checkpoint: str | None = Field(None, description="path relative to the run directory")
 
+    @property
+    def environment_steps(self) -> int:
+        """Of all seeds together."""
+        return self.steps * len(self.seeds)
+
     @model_validator(mode="after")
     def _score_or_error(self) -> Evaluation:
         if (self.error is None) == (self.score is None):

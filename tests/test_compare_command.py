@@ -64,14 +64,38 @@ def test_all_files_at_once(runs: tuple[Path, Path], tmp_path: Path) -> None:
     assert "<svg" in files["svg"].read_text()
     rows = list(csv.DictReader(files["csv"].open(newline="")))
     assert {row["run"] for row in rows} == {"seed0", "seed1"}
-    assert {row["point"] for row in rows} == {"curve", "end"}
+    assert {row["point"] for row in rows} == {"curve", "end", "mean"}
     assert {"native", "seed0", "seed1"} == set(json.loads(files["json"].read_text())["mpe"]["simple_spread"])
 
 
 def test_what_cannot_be_compared_is_one_sentence(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    refused(marlsmith("compare", runs[0], "--plot", tmp_path / "a.jpg"), "a.jpg ends in none of .svg, .png, .pdf")
+    refused(marlsmith("compare", runs[0], "--plot", tmp_path / "a.jpg"), "a.jpg does not end in .svg, .png or .pdf")
     refused(marlsmith("compare", runs[0], tmp_path), "is not a run")
     refused(marlsmith("compare", runs[0], runs[0]), "is named twice")
     refused(marlsmith("compare", runs[0], "--csv", tmp_path / "no" / "a.csv"), "cannot write")
     assert marlsmith("compare", runs[0], "--by", "task").exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_comparison_that_is_refused_writes_nothing(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    """Three seeds do not stand beside two in marl-eval's file; by method, each run is one number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE / "results")
+        from comparing_runs import from_scratch
+    three = from_scratch(tmp_path / "three", best=(0.5, 0.6, 0.7), native=(0.1, 0.2, 0.3), scope="team").path
+    files = ("--csv", tmp_path / "it.csv", "--marl-eval", tmp_path / "it.json", "--plot", tmp_path / "it.svg")
+    told = marlsmith("compare", runs[0], three, *files)
+    refused(told, "spread, seed0 has 2 seeds with 2 points", "spread, three has 3 seeds with 2 points", "--by method")
+    assert told.stdout == ""
+    assert list(tmp_path.iterdir()) == [three]
+    assert marlsmith("compare", runs[0], three, *files[2:4], "--by", "method").exit_code == 0
+
+
+def test_a_table_fits_a_narrow_screen(runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row in one line: what takes more room stands below."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for by in ("run", "method"):
+        rows = [line.split() for line in marlsmith("compare", *runs, "--by", by).stdout.splitlines()]
+        label = "seed0" if by == "run" else "(1)"
+        assert [row[0] for row in rows if row and row[0].startswith(label)] == [label] * 3 + [f"{label}:"]
+    assert ["(1):", "lero,", "mappo,", "800", "steps;", "2", "runs;", "played", "by", "offline"] in rows

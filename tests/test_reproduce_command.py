@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from marlsmith.cli import app
+from marlsmith.commands.local import Local
+
+sys.path.insert(0, str(Path(__file__).parent / "graph"))
+fakes: Any = importlib.import_module("graph_fakes")
 
 SMALL = [
     "table2",
@@ -40,7 +46,6 @@ def marlsmith(*arguments: object) -> Result:
     ("words", "sentence"),
     [
         ("table3", "table3 is no table: choose table2 or checks"),
-        ("table2 --seeds 4", "--seeds 4: a table stands on at least 5 fresh seeds"),
         ("table2 --rows native", "--rows native: it is measured beside another row"),
         ("table2 --columns mappo", "--columns mappo: choose from mappo-spread,vdn-spread"),
         ("table2 --scope mine", "--scope mine: choose own, team or both"),
@@ -88,9 +93,28 @@ def test_a_small_table_is_made_once_and_told_again(tmp_path: Path) -> None:
     other = marlsmith(*SMALL, "--out", out)
     assert other.exit_code == 2
     assert "was run with train.gamma 0.8, and now it would be 0.9" in other.stderr
+    goes_on = re.search("`marlsmith reproduce (.*)` goes on with what is there", other.stderr)
+    assert goes_on is not None
+    assert marlsmith(*goes_on[1].split()).exit_code == 0
+    assert (out / "mappo-spread-lr" / "events.jsonl").read_bytes() == before
+
+    told = marlsmith("table2", "--finished", "--out", out)  # its settings are those of its runs
+    assert told.exit_code == 0, told.output
+    assert "(0.320)" in told.stdout
+    assert f"`marlsmith reproduce {goes_on[1].partition(' --out')[0]}`" in (out / "table2.md").read_text()
+    assert marlsmith("table2", "--finished", "--out", out, "--rows", "lero").exit_code == 2
 
 
-def test_a_budget_that_is_used_up_pauses_the_table(tmp_path: Path, chat_endpoint: Callable[..., Any]) -> None:
+def test_a_table_stands_on_five_fresh_seeds_at_least() -> None:
+    done = marlsmith("table2", "--seeds", "4")
+    assert done.exit_code == 2
+    assert "--seeds" in done.stderr
+
+
+def test_a_budget_that_is_used_up_pauses_the_table(
+    tmp_path: Path, chat_endpoint: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Local, "engage", lambda *_: fakes.FakeExecutor())
     out, endpoint = tmp_path / "t", chat_endpoint("{}")
     done = marlsmith(*SMALL, "--out", out, "--generator", endpoint.spec(), "--budget", "generator.calls=0", "--plain")
     assert done.exit_code == 75, done.output

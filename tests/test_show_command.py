@@ -25,7 +25,10 @@ from marlsmith.commands import watch
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.schemas import Review
 
-SMALL = ["--steps", "400", "--episodes", "2", "--seeds", "2", "--confirm-seeds", "2", "--population", "1", "--json"]
+SMALL = [
+    "--steps", "400", "--episodes", "1", "--seeds", "2", "--confirm-seeds", "2", "--population", "1", "--workers", "1",
+    "--json",
+]  # fmt: skip
 
 
 def marlsmith(*arguments: object) -> Result:
@@ -114,6 +117,42 @@ def test_a_candidate_for_programs(run: Path) -> None:
     assert told["code"] == (run / "candidates" / "s1r1c1.py").read_text()
     assert (told["parent"], told["diff"]) == (None, None)
     assert {each["about"] for each in told["decisions"]} == {"s1r1c1"}
+
+
+def test_all_warnings_of_a_candidate_are_shown(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    told = events(copy)
+    for event in told:
+        if event["event"] == "tool_result" and event["candidate"] == "s1r1c1":
+            event["evaluation"]["warnings"] = ["first [bold]", "second"]
+    (copy / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in told))
+    shown = flat(marlsmith("show", copy, "--candidate", "s1r1c1").stdout)
+    assert "s1r1c1: first [bold] s1r1c1: second" in shown
+
+
+@pytest.mark.parametrize("option", [[], ["--candidate", "s1r1c1"]])
+def test_a_gain_is_the_mean_over_paired_seeds(run: Path, tmp_path: Path, option: list[str]) -> None:
+    """Of 0, .6, .8 and 1 over a control of 0 that is .6; the interquartile means are .7 apart."""
+    copy = shutil.copytree(run, tmp_path / "copy")
+    told = events(copy)
+    for event in told:
+        if event["event"] == "tool_result" and event["branch"] in ("control-s1", "s1r1c1"):
+            scores, score = ([0.0, 0.6, 0.8, 1.0], 0.7) if event["branch"] == "s1r1c1" else ([0.0] * 4, 0.0)
+            event["evaluation"] |= {"seeds": [0, 1, 2, 3], "scores": scores, "score": score}
+    (copy / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in told))
+    rows = [line.split() for line in marlsmith("show", copy, *option).stdout.splitlines()]
+    (row,) = [row for row in rows if row[:1] == ["s1r1c1"] and "0.700" in row][:1]
+    assert "+0.600" in row
+
+
+@pytest.mark.parametrize("option", [[], ["--decisions"]])
+def test_events_that_nobody_knows_are_passed_over(run: Path, tmp_path: Path, option: list[str]) -> None:
+    """Of a later version, or of nobody: named as parts of the tellers are."""
+    copy = shutil.copytree(run, tmp_path / "run")
+    known, shown = (copy / "events.jsonl").read_text(), marlsmith("show", copy, *option).stdout
+    strange = ("move", "decision", "table", "heat", "waiting", "of", "_init__", "lines")
+    (copy / "events.jsonl").write_text("".join(json.dumps({"event": name}) + "\n" for name in strange) + known)
+    assert marlsmith("show", copy, *option).stdout == shown
 
 
 def test_a_wrong_candidate_names_some_that_exist(run: Path) -> None:
@@ -253,6 +292,53 @@ def test_a_run_that_was_resumed_is_not_at_rest(growing: Path) -> None:
     with (growing / "events.jsonl").open("a") as file:
         file.write(json.dumps({"event": "finished"}) + "\n")
     assert [event["event"] for event in told] == ["finished"]
+
+
+def test_the_last_word_of_a_process_that_goes_is_told(growing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written after the last look at the file and before it is asked whether anybody is at work."""
+    monkeypatch.setattr(watch, "PATIENCE", 0.05)
+
+    def goes(run: Path) -> bool:
+        (run / "events.jsonl").write_text('{"event": "warning"}\n{"event": "finished"}\n')
+        return False
+
+    monkeypatch.setattr(watch, "at_work", goes)
+    (growing / "events.jsonl").write_text('{"event": "warning"}\n')
+    told = watch.watched(RunDirectory.open(growing))
+    assert [event["event"] for event in told] == ["warning", "finished"]
+
+
+def test_a_process_that_only_has_the_number_is_not_at_work(growing: Path) -> None:
+    """As after a reboot: the lock is older than whoever has its number now."""
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("this system does not say when a process began")
+    assert watch.at_work(growing) is True
+    os.utime(growing / "lock", (0, 1_000_000_000))
+    assert watch.at_work(growing) is False
+
+
+@pytest.mark.parametrize("vacant", ["absent", "empty"])
+def test_a_run_that_is_about_to_begin_is_waited_for(run: Path, tmp_path: Path, vacant: str) -> None:
+    path = tmp_path / "soon"
+    if vacant == "empty":
+        path.mkdir()
+    built = Path(shutil.copytree(run, tmp_path / "built"))
+    begin = threading.Timer(0.3, built.rename, [path])
+    begin.start()
+    told = marlsmith("show", path, "--follow", "--decisions")
+    begin.join()
+    assert told.exit_code == 0
+    assert told.stderr == f"marlsmith: there is no run in {path} yet: waiting up to 60 seconds for it\n"
+    assert "ends with" in told.stdout
+
+
+def test_what_cannot_become_a_run_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes.txt").write_text("another directory")
+    refused(marlsmith("show", tmp_path, "--follow"), "is not a run")
+    monkeypatch.setattr(watch, "BEGINNING", 0.0)
+    told = marlsmith("show", tmp_path / "never", "--follow")
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert "is not a run" in told.stderr
 
 
 def test_a_run_whose_process_is_gone_ends_the_telling(growing: Path, monkeypatch: pytest.MonkeyPatch) -> None:

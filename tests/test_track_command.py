@@ -15,7 +15,7 @@ from marlsmith.graph.methods import PRESETS, RunSettings
 from marlsmith.graph.run_directory import RunDirectory
 
 SMALL = [
-    "--steps", "400", "--episodes", "2", "--seeds", "2", "--confirm-seeds", "2", "--workers", "2",
+    "--steps", "400", "--episodes", "1", "--seeds", "2", "--confirm-seeds", "2", "--workers", "1",
     "--rounds", "1", "--candidates", "1", "--population", "1", "--no-validator",
 ]  # fmt: skip
 

@@ -29,8 +29,8 @@ def merged(branch: str, heats: Sequence[Evaluation], metric: str | None = None) 
         return Evaluation(**common, error=failed.error)
     scores = [score for heat in heats for score in heat.scores]
     weights = [len(heat.seeds) for heat in heats]
-    trained = sum(heat.steps * len(heat.seeds) for heat in heats)
-    busy = sum(heat.steps * len(heat.seeds) / heat.steps_per_second for heat in heats if heat.steps_per_second > 0)
+    trained = sum(heat.environment_steps for heat in heats)
+    busy = sum(heat.environment_steps / heat.steps_per_second for heat in heats if heat.steps_per_second > 0)
     return Evaluation(
         **common,
         score=iqm(scores),

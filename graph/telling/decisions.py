@@ -12,7 +12,7 @@ from rich.text import Text
 from marlsmith.agents.settings import NOBODY
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.telling.speech import ROLE_STYLES, interval, listed, numbers
-from marlsmith.graph.telling.trace import Event
+from marlsmith.graph.telling.trace import Event, seen
 from marlsmith.schemas import Verdict, printable
 
 WORDS = 240
@@ -64,8 +64,9 @@ class Decisions:
         return map(line, self.of(event))
 
     def of(self, event: Event) -> Iterator[Decision]:
+        event = seen(event)
         self._move(event)
-        teller = getattr(self, f"_{event['event']}", None)
+        teller = getattr(self, f"_on_{event['event']}", None)
         if teller is not None:
             yield from teller(event)
 
@@ -86,28 +87,28 @@ class Decisions:
 
     # ------------------------------------------------------------ roles
 
-    def _stage_started(self, event: Event) -> Iterator[Decision]:
+    def _on_stage_started(self, event: Event) -> Iterator[Decision]:
         if event.get("rests"):
             yield self._decision(event, "judge", "asks nobody for proposals", "", event["rests"])
 
-    def _diagnosis(self, event: Event) -> Iterator[Decision]:
+    def _on_diagnosis(self, event: Event) -> Iterator[Decision]:
         found = event["diagnosis"]
         advice = [f"{each['failure'].replace('_', ' ')}: {each['advice']}" for each in found["findings"]]
         reason = "; ".join([found["summary"].rstrip("."), *advice])
         yield self._decision(event, "critic", "diagnoses", "", reason, event["author"])
 
-    def _allotted(self, event: Event) -> Iterator[Decision]:
+    def _on_allotted(self, event: Event) -> Iterator[Decision]:
         shares = {name: numbers(share["slots"]) for name, share in event["shares"].items() if share["slots"]}
         given = "; ".join(f"{name} {slots}" for name, slots in shares.items())
         yield self._decision(event, "judge", "shares out slots", "", f"by gain per cost: {given}")
 
-    def _proposal(self, event: Event) -> Iterator[Decision]:
+    def _on_proposal(self, event: Event) -> Iterator[Decision]:
         parents = f" from {listed(event['parents'])}" if event["parents"] else ""
         role = "person" if event["kind"] == "edit" else "generator"
         reason = f"{event['kind']}{parents}: {event['rationale']}"
         yield self._decision(event, role, "proposes", event["candidate"], reason, event["author"])
 
-    def _check(self, event: Event) -> Iterator[Decision]:
+    def _on_check(self, event: Event) -> Iterator[Decision]:
         if event["accepted"]:
             reasons = "; ".join(event.get("reasons", ()))
             yield self._decision(event, self._reviewer, "accepts", event["candidate"], reasons)
@@ -115,17 +116,17 @@ class Decisions:
         role = {"validator": "validator", "rules": "rules"}.get(event["by"], "check")
         yield self._decision(event, role, "refuses", event["candidate"], "; ".join(event["problems"]))
 
-    def _repair(self, event: Event) -> Iterator[Decision]:
+    def _on_repair(self, event: Event) -> Iterator[Decision]:
         yield self._decision(event, "judge", "asks for a repair of", listed(event["candidates"]), "")
 
-    def _promotion_review(self, event: Event) -> Iterator[Decision]:
+    def _on_promotion_review(self, event: Event) -> Iterator[Decision]:
         deed = "approves the promotion of" if event["approve"] else "vetoes the promotion of"
         reasons = "; ".join(event["reasons"])
         yield self._decision(event, "validator", deed, event["candidate"], reasons, event["author"])
 
     # ------------------------------------------------------------ judge and person
 
-    def _judged(self, event: Event) -> Iterator[Decision]:
+    def _on_judged(self, event: Event) -> Iterator[Decision]:
         verdict = Verdict.model_validate(event["verdict"])
         for row in event.get("compared", ()):
             if row["came"] in ("dropped", "failed") and row["candidate"] not in self._dropped:
@@ -136,7 +137,7 @@ class Decisions:
         kept = f"; parents: {listed(event['population'])}" if event["population"] and event["phase"] == "search" else ""
         yield self._decision(event, "judge", deed, verdict.candidate or "", f"{verdict.reason}{kept}")
 
-    def _approval(self, event: Event) -> Iterator[Decision]:
+    def _on_approval(self, event: Event) -> Iterator[Decision]:
         role, deed, reason = "person", "", event.get("reason", "")
         match event["status"]:
             case "asked":
@@ -149,16 +150,16 @@ class Decisions:
                 deed = f"tries {event['edit']} in the place of"
         yield self._decision(event, role, deed, event["candidate"], reason)
 
-    def _promoted(self, event: Event) -> Iterator[Decision]:
+    def _on_promoted(self, event: Event) -> Iterator[Decision]:
         gain = "taken as it is" if event["gain"] is None else f"gain {event['gain']:+.3f}"
         yield self._decision(event, "judge", "promotes", event["candidate"], gain)
 
-    def _advanced(self, event: Event) -> Iterator[Decision]:
+    def _on_advanced(self, event: Event) -> Iterator[Decision]:
         if event["alarm"] is not None:
             reason = f"{event['alarm']}; the main run is that of stage {event['rolled_back_to']} again"
             yield self._decision(event, "judge", "rolls back the main run", "", reason)
 
-    def _finished(self, event: Event) -> Iterator[Decision]:
+    def _on_finished(self, event: Event) -> Iterator[Decision]:
         gain, promoted = event["gain"], event["promoted"] and event["best"] is not None
         measured = f"gain {gain['mean']:+.3f} {interval(gain['interval'], '+')}; " if gain is not None else ""
         deed = "ends with the promoted" if promoted else "ends without a promotion"

@@ -66,7 +66,7 @@ def judged(event: Event, method: Method, waiting: str | None) -> Iterable[Render
         yield from _race(event, method) if method.gate else [says("judge", verdict.reason)]
         return
     if method.gate and event.get("compared"):
-        yield Padding(_table(event, verdict, method), (0, 0, 0, 2))
+        yield Padding(_table(event, method), (0, 0, 0, 2))
     yield says("judge", _decision(event, verdict, method, waiting))
 
 
@@ -83,7 +83,7 @@ def _race(event: Event, method: Method) -> Iterable[RenderableType]:
             yield detail(f"{row['candidate']} is out: {row['reason']}")
 
 
-def _table(event: Event, verdict: Verdict, method: Method) -> Table:
+def _table(event: Event, method: Method) -> Table:
     """All candidates of the round, the best bound first, under the control."""
     table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
     for name in ("candidate", "seeds", "score", "gain", "95% interval", "bound", "what came of it"):
@@ -91,9 +91,7 @@ def _table(event: Event, verdict: Verdict, method: Method) -> Table:
     if event["control"] is not None:
         table.add_row("control", "", f"{event['control']:.3f}", "", "", "", "", style="dim")
     for row in sorted(event.get("compared", ()), key=_rank):
-        words, style = OUTCOMES[row["came"]]
-        if row["came"] == "refused" and _was_behind(row, event, verdict, method):
-            words = f"gained too, behind {verdict.candidate}"
+        words, style = outcome(row, event, method)
         numbers = (_number(row["score"]), _number(row["gain"], "+"), interval(row["interval"], "+"))
         audited = " (audited)" if row["audited"] and row["came"] != "dropped" else ""
         cells = (row["candidate"], str(row["seeds"]), *numbers, _number(row["lower_bound"], "+"), words + audited)
@@ -101,12 +99,14 @@ def _table(event: Event, verdict: Verdict, method: Method) -> Table:
     return table
 
 
-def _was_behind(row: Event, event: Event, verdict: Verdict, method: Method) -> bool:
-    """Of a confirmation: one is promoted, and another may have gained as surely."""
-    bounds = (row["lower_bound"], verdict.lower_bound)
-    if event["phase"] != "confirm" or verdict.decision != "accept" or None in bounds:
-        return False
-    return bool(method.margin < bounds[0] <= bounds[1])
+def outcome(row: Event, event: Event, method: Method) -> tuple[str, str]:
+    """What came of a candidate in a comparison, and its style: of two that gained as surely one is promoted."""
+    words, style = OUTCOMES.get(row["came"], (row["came"], ""))
+    bounds = (row["lower_bound"], event["verdict"]["lower_bound"])
+    chosen = event["phase"] == "confirm" and event["verdict"]["decision"] == "accept"
+    if row["came"] == "refused" and chosen and None not in bounds and method.margin < bounds[0] <= bounds[1]:
+        words = f"gained too, behind {event['verdict']['candidate']}"
+    return words, style
 
 
 def _rank(row: Event) -> tuple[bool, float, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -15,15 +16,15 @@ from rich.text import Text
 from marlsmith.agents.settings import NOBODY
 from marlsmith.graph.approving.sheet import approval_sheet, question
 from marlsmith.graph.methods import RunSettings
-from marlsmith.graph.naming import heat_branch
+from marlsmith.graph.naming import control_branch, heat_branch, is_confirmation, without_heat
 from marlsmith.graph.state import CONTROL_ID, NATIVE_ID
 from marlsmith.graph.telling import main_run_story
 from marlsmith.graph.telling.main_run_result import Beside
 from marlsmith.graph.telling.result_panel import result
 from marlsmith.graph.telling.run_panel import run_panel
 from marlsmith.graph.telling.speech import bar, count, detail, interval, numbers, price, says
-from marlsmith.graph.telling.trace import Event
-from marlsmith.schemas import Evaluation, Verdict
+from marlsmith.graph.telling.trace import Event, seen
+from marlsmith.schemas import Evaluation, Verdict, paired_scores
 
 
 class Story:
@@ -52,14 +53,15 @@ class Story:
         self.told.clear()
 
     def lines(self, event: Event) -> Iterable[RenderableType]:
-        teller = getattr(self, f"_{event['event']}", None)
+        event = seen(event)
+        teller = getattr(self, f"_on_{event['event']}", None)
         return teller(event) if teller is not None else ()
 
-    def _run_started(self, event: Event) -> Iterable[RenderableType]:
+    def _on_run_started(self, event: Event) -> Iterable[RenderableType]:
         self.settings, self.run = RunSettings.model_validate(event["settings"]), event["run"]
         yield run_panel(event)
 
-    def _stage_started(self, event: Event) -> Iterable[RenderableType]:
+    def _on_stage_started(self, event: Event) -> Iterable[RenderableType]:
         if self.settings is None:
             return
         if self._adapts(event["stage"]):
@@ -84,7 +86,7 @@ class Story:
             yield Text()
             yield Rule(Text(f"round {event['round']} of {rounds}", "bold"), style="dim", align="left")
 
-    def _diagnosis(self, event: Event) -> Iterable[RenderableType]:
+    def _on_diagnosis(self, event: Event) -> Iterable[RenderableType]:
         yield from self._round(event)
         diagnosis = event["diagnosis"]
         yield says("critic", diagnosis["summary"])
@@ -94,7 +96,7 @@ class Story:
         for claim in diagnosis.get("dropped", ()):
             yield says("critic", f"dropped, for it does not hold: {claim}", style="yellow")
 
-    def _allotted(self, event: Event) -> Iterable[RenderableType]:
+    def _on_allotted(self, event: Event) -> Iterable[RenderableType]:
         yield from self._round(event)
         given = [(name, share) for name, share in event["shares"].items() if share["slots"]]
         left_out = [name for name, share in event["shares"].items() if not share["slots"]]
@@ -102,7 +104,7 @@ class Story:
         waiting = f"; {', '.join(left_out)} waits" if left_out else ""
         yield says("generator", f"slots by gain per cost: {'; '.join(said)}{waiting}")
 
-    def _proposal(self, event: Event) -> Iterable[RenderableType]:
+    def _on_proposal(self, event: Event) -> Iterable[RenderableType]:
         yield from self._round(event)
         self.proposals[event["candidate"]] = event
         parents = f" from {', '.join(event['parents'])}" if event["parents"] else ""
@@ -113,7 +115,7 @@ class Story:
         if tokens := event.get("own_tokens"):  # of a model: nobody else is paid for
             yield detail(price(tokens, event["own_money"]))
 
-    def _check(self, event: Event) -> Iterable[RenderableType]:
+    def _on_check(self, event: Event) -> Iterable[RenderableType]:
         proposal = self.proposals.get(event["candidate"], {})
         mended = f"the repair of {', '.join(proposal['parents'])} is " if proposal.get("kind") == "repair" else ""
         if event["accepted"]:
@@ -131,21 +133,21 @@ class Story:
         said = f"{mended}refused by {by}{dropped}: {'; '.join(event['problems'])}"
         yield says("validator" if event["by"] == "validator" else "check", said, event["candidate"], "red")
 
-    def _repair(self, event: Event) -> Iterable[RenderableType]:
+    def _on_repair(self, event: Event) -> Iterable[RenderableType]:
         count = f" (repair {event['attempt']} of {event['repairs']})" if event["repairs"] > 1 else ""
         yield says("generator", f"is asked to mend {', '.join(event['candidates'])}{count}")
 
-    def _role_tool(self, event: Event) -> Iterable[RenderableType]:
+    def _on_role_tool(self, event: Event) -> Iterable[RenderableType]:
         yield says("tool", f"{event['author']} tries {event['tool']} for {event['place']}: {event['result']}")
 
-    def _tool_call(self, event: Event) -> Iterable[RenderableType]:
+    def _on_tool_call(self, event: Event) -> Iterable[RenderableType]:
         arguments = self.calls[event["branch"]] = {**event["arguments"], "tool": event["tool"]}
         if arguments.get("until") is not None:
             return  # it is told with its result: a main run's branches have many heats
         seeds = len(arguments.get("seeds", ()))
         yield says("tool", f"{event['tool']}({event['branch']}, {seeds} seeds, {arguments.get('steps', 0):,} steps)")
 
-    def _tool_result(self, event: Event) -> Iterable[RenderableType]:
+    def _on_tool_result(self, event: Event) -> Iterable[RenderableType]:
         evaluation = Evaluation.model_validate(event["evaluation"])
         self.evaluations[event["branch"]] = evaluation
         if self.calls.get(event["branch"], {}).get("until") is not None:
@@ -166,7 +168,7 @@ class Story:
         call, method = self.calls[name], self.settings.method
         if call["until"] == 0 and evaluation.error is None:
             return  # the main run's start, of which `advanced` tells
-        branch = name.removesuffix(f"-h{call['heat']}")
+        branch = without_heat(name)
         names = [heat_branch(branch, heat) for heat in range(1, len(method.groups(range(method.search_seeds))) + 1)]
         races = method.gate and call["fork"] is None and call["candidate"] not in (CONTROL_ID, NATIVE_ID)
         group = [name] if races else names
@@ -175,7 +177,7 @@ class Story:
                 branch, [self.calls[each] for each in group], [self.evaluations[each] for each in group]
             )
 
-    def _judged(self, event: Event) -> Iterable[RenderableType]:
+    def _on_judged(self, event: Event) -> Iterable[RenderableType]:
         if edit := event.get("edit"):
             row: Event = next((row for row in event.get("compared", ()) if row["candidate"] == edit), {})
             scored = f"score {row['score']:.3f}; " if row.get("score") is not None else ""
@@ -197,8 +199,8 @@ class Story:
         table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
         for name in ("candidate", "score", "95% interval", "", "gain"):
             table.add_column(name, justify="right" if name in {"score", "gain"} else "left")
-        control = self.evaluations.get(f"control-s{event['stage']}")
-        rows = [e for branch, e in self.evaluations.items() if not branch.endswith("-confirm")]
+        control = self.evaluations.get(control_branch(event["stage"]))
+        rows = [e for branch, e in self.evaluations.items() if not is_confirmation(branch)]
         for evaluation in sorted(rows, key=lambda e: (e.score is None, -(e.score or 0.0), e.candidate)):
             kept = evaluation.candidate in event["population"]
             label = Text(evaluation.candidate + (" *" if kept else ""), style="bold" if kept else "")
@@ -206,20 +208,21 @@ class Story:
                 stage = evaluation.error.stage if evaluation.error is not None else ""
                 table.add_row(label, Text("failed", "red"), Text(stage, "red"), "", "")
                 continue
-            gain = "" if control is None or control.score is None else f"{evaluation.score - control.score:+.3f}"
+            gain = None if control is None else mean_gain(control, evaluation)
             shown = Text(bar(evaluation.score, 20), "green" if kept else "dim")
-            table.add_row(label, f"{evaluation.score:.3f}", Text(interval(evaluation.interval)), shown, gain)
+            gained = "" if gain is None else f"{gain:+.3f}"
+            table.add_row(label, f"{evaluation.score:.3f}", Text(interval(evaluation.interval)), shown, gained)
         if event["population"]:
             table.caption = Text("* kept as a parent", "dim")
             table.caption_justify = "left"
         return table
 
-    def _promotion_review(self, event: Event) -> Iterable[RenderableType]:
+    def _on_promotion_review(self, event: Event) -> Iterable[RenderableType]:
         words = "approves the promotion" if event["approve"] else "vetoes the promotion"
         why = f": {'; '.join(event['reasons'])}" if event["reasons"] else ""
         yield says("validator", f"{words}{why}", event["candidate"], "" if event["approve"] else "red")
 
-    def _approval(self, event: Event) -> Iterable[RenderableType]:
+    def _on_approval(self, event: Event) -> Iterable[RenderableType]:
         if event["status"] == "asked":
             if (event["candidate"], event["asking"]) in self.answered:
                 yield says("person", f"is asked: {question(event)}")
@@ -239,22 +242,22 @@ class Story:
         parents = self.proposals.get(edit, {}).get("parents") if edit is not None else None
         return str(parents[0]) if parents else None
 
-    def _promoted(self, event: Event) -> Iterable[RenderableType]:
+    def _on_promoted(self, event: Event) -> Iterable[RenderableType]:
         gain = "" if event["gain"] is None else f", gain {event['gain']:+.3f}"
         yield says("judge", f"promoted {event['candidate']} into the main run{gain}", style="bold")
 
-    def _advanced(self, event: Event) -> Iterable[RenderableType]:
+    def _on_advanced(self, event: Event) -> Iterable[RenderableType]:
         yield from main_run_story.lap(event, begins=self.lap is None)
         self.lap = event
 
     def _adapts(self, stage: int) -> bool:
         return self.settings is not None and self.settings.method.at(stage).adapts
 
-    def _warning(self, event: Event) -> Iterable[RenderableType]:
+    def _on_warning(self, event: Event) -> Iterable[RenderableType]:
         yield from self._round(event)
         yield says("warning", event["message"], style="yellow")
 
-    def _paused(self, event: Event) -> Iterable[RenderableType]:
+    def _on_paused(self, event: Event) -> Iterable[RenderableType]:
         yield says("paused", event["reason"], style="yellow")
 
     def _several(self) -> bool:
@@ -264,13 +267,19 @@ class Story:
         adapted = {name for name, call in self.calls.items() if call.get("until") is not None}
         before = [found for name, found in self.evaluations.items() if name not in adapted]
         scores = [found.score for name, found in self.evaluations.items() if name in adapted]
-        steps = sum(found.steps * len(found.seeds) for found in before)
+        steps = sum(found.environment_steps for found in before)
         return Beside(steps, max((score for score in scores if score is not None), default=0.0))
 
-    def _finished(self, event: Event) -> Iterable[RenderableType]:
+    def _on_finished(self, event: Event) -> Iterable[RenderableType]:
         yield Text()
         told = result(event, self.settings, self._beside(), self.again)
         yield Panel(Group(*told), title="result", title_align="left", border_style="green")
+
+
+def mean_gain(control: Evaluation, found: Evaluation) -> float | None:
+    """Mean difference over the seeds that both were trained with; None where there are none."""
+    pairs = paired_scores(control, found)
+    return fmean(score - other for score, other in pairs) if pairs else None
 
 
 def answered(events: Iterable[Event]) -> set[tuple[str, int]]:

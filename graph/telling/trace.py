@@ -31,6 +31,7 @@ from marlsmith.schemas import (
     Term,
     ToolUse,
     Verdict,
+    visible,
 )
 
 Event = dict[str, Any]
@@ -372,6 +373,22 @@ def identity(event: Event) -> tuple[Any, ...] | None:
     """What two tellings of the same event have in common; None where each telling stands for itself."""
     keys = _IDENTITY.get(event["event"])
     return None if keys is None else (event["event"], *(event[key] for key in keys))
+
+
+def seen(event: Event) -> Event:
+    """As it may be shown to a person: a run may come from anybody, and what hides in its texts is written out."""
+    return {name: _seen(value) for name, value in event.items()}
+
+
+def _seen(value: Any) -> Any:
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {_seen(key): _seen(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_seen(each) for each in value]
+    return value
 
 
 def summary(signal: Signal) -> str:

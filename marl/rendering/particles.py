@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from marlsmith.marl.recording import Recording, Series
 
@@ -16,15 +16,23 @@ SHOWN = 360
 """Pixels of a frame's side; mpe2 draws 700."""
 MARGIN = 1.1
 """Around the bodies that are farthest out."""
+WIDEST = 1.5
+"""Half the width of a view: everything begins within 1, and one agent that strays must not make all others specks."""
+CREDIT = "drawn by mpe2's renderer"
+STRAYED = "an arrow at its border stands for an agent that has left the view"
+ARROW = (190, 55, 45)
 SPEAKER_LISTENER = "simple_speaker_listener"
 LISTENER, PALER = 1, 0.45
 """Which agent has a colour there, and how much paler than its landmark it is."""
 
 
 def camera_of(recordings: Sequence[Recording]) -> float:
-    """The half width of a view in which nobody leaves the picture: one for films that are to be compared."""
-    places = [array(recording.fields[name]) for recording in recordings for name in ("agent_pos", "landmark_pos")]
-    return MARGIN * max(1.0, *(float(np.abs(place).max()) for place in places))
+    """The half width of one view for films that are to be compared; whoever strays beyond WIDEST leaves it."""
+    return MARGIN * min(WIDEST, max(1.0, _farthest(recordings)))
+
+
+def credit(recordings: Sequence[Recording]) -> str:
+    return f"{CREDIT}; {STRAYED}" if _farthest(recordings) > camera_of(recordings) else CREDIT
 
 
 def frames(recording: Recording, camera: float) -> list[Image.Image]:
@@ -40,12 +48,16 @@ def frames(recording: Recording, camera: float) -> list[Image.Image]:
     drawn = []
     for step in range(recording.steps + 1):
         for agent, place in zip(world.agents, agents[step], strict=True):
-            agent.state.p_pos = place
+            agent.state.p_pos = place.clip(-camera, camera)  # mpe2 refuses to draw what is outside
         for landmark, place in zip(world.landmarks[:-1], landmarks[step], strict=True):
             landmark.state.p_pos = place
         for index, agent in enumerate(world.agents):
             agent.state.c = np.zeros(world.dim_c) if said is None else said[step, index]
-        drawn.append(Image.fromarray(environment.render()).resize((SHOWN, SHOWN), Image.Resampling.LANCZOS))
+        image = Image.fromarray(environment.render()).resize((SHOWN, SHOWN), Image.Resampling.LANCZOS)
+        for place in agents[step]:
+            if np.abs(place).max() > camera:
+                _point_outwards(image, place, camera)
+        drawn.append(image)
     environment.close()
     return drawn
 
@@ -54,6 +66,21 @@ def pixel(place: Sequence[float], camera: float) -> tuple[int, int]:
     """Where a frame shows a place: mpe2 leaves a twentieth of the picture free at each side."""
     x, y = place[0] / camera * 0.9, -place[1] / camera * 0.9
     return round(SHOWN * (1 + x) / 2), round(SHOWN * (1 + y) / 2)
+
+
+def _point_outwards(image: Image.Image, place: NDArray[np.float64], camera: float) -> None:
+    """At the border, towards an agent outside."""
+    tip = np.asarray(pixel(place.clip(-1.1 * camera, 1.1 * camera).tolist(), camera), dtype=np.float64)
+    way = place * (1, -1) / np.abs(place).max()
+    way /= np.linalg.norm(way)
+    across = np.asarray((-way[1], way[0]))
+    corners = (tip, tip - 16 * way + 8 * across, tip - 16 * way - 8 * across)
+    ImageDraw.Draw(image).polygon([tuple(corner.tolist()) for corner in corners], fill=ARROW)
+
+
+def _farthest(recordings: Sequence[Recording]) -> float:
+    places = [array(recording.fields[name]) for recording in recordings for name in ("agent_pos", "landmark_pos")]
+    return max(float(np.abs(place).max()) for place in places)
 
 
 def array(series: Series) -> NDArray[np.float64]:

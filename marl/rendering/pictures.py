@@ -41,7 +41,8 @@ def draw(recordings: Sequence[Recording]) -> list[Pictures]:
     if recordings[0].task.startswith(foraging.PREFIX):
         return [encoded(foraging.frames(recording), foraging.CREDIT) for recording in recordings]
     camera = particles.camera_of(recordings)
-    return [encoded(particles.frames(recording, camera), "drawn by mpe2's renderer") for recording in recordings]
+    credit = particles.credit(recordings)
+    return [encoded(particles.frames(recording, camera), credit) for recording in recordings]
 
 
 def encoded(frames: Sequence[Image.Image], credit: str) -> Pictures:

@@ -137,8 +137,10 @@ def _mean_cost(costs: Sequence[Cost]) -> Cost:
 
 
 def _curve_over_runs(curves: Sequence[Curve]) -> Curve:
-    """At the steps that all have points at."""
-    at = [{point.steps: point.score for point in curve} for curve in curves]
+    """At the steps that all have points at. A run stands there with the interquartile mean of its seeds, as at its
+    end; a run that kept only their mean, with that.
+    """
+    at = [{point.steps: iqm(point.scores) if point.scores else point.score for point in curve} for curve in curves]
     shared = [steps for steps in at[0] if all(steps in each for each in at)]
     scores = {steps: tuple(each[steps] for each in at) for steps in shared}
     return tuple(Point(steps, iqm(found), found) for steps, found in scores.items())

@@ -38,7 +38,7 @@ def marl_eval(found: Sequence[Group]) -> dict[str, dict[str, dict[str, Runs]]]:
         environment, task = _split(group.task)
         data.setdefault(environment, {})[task] = _algorithms(group)
     for environment, tasks in data.items():
-        _require_alike(environment, tasks)
+        _require_alike(environment, tasks, found[0].rows[0].over)
     return data
 
 
@@ -77,7 +77,7 @@ def _runs(row: Row, scores: Scores | None, curve: Curve) -> Runs:
     }
 
 
-def _require_alike(environment: str, tasks: dict[str, dict[str, Runs]]) -> None:
+def _require_alike(environment: str, tasks: dict[str, dict[str, Runs]], over: str) -> None:
     shapes = {
         f"{task}, {algorithm}": (len(runs), len(next(iter(runs.values()))) - 1)
         for task, algorithms in tasks.items()
@@ -85,10 +85,11 @@ def _require_alike(environment: str, tasks: dict[str, dict[str, Runs]]) -> None:
     }
     algorithms = {task: sorted(found) for task, found in tasks.items()}
     if len(set(shapes.values())) > 1:
-        told = "; ".join(
-            f"{name} has {runs} seeds or runs and {points} points" for name, (runs, points) in shapes.items()
+        told = "; ".join(f"{name} has {runs} {over} with {points} points" for name, (runs, points) in shapes.items())
+        raise UserError(
+            f"marl-eval wants as many {over}, and points of each, in all of {environment}, but {told}: "
+            f"leave out the runs that differ{', or add --by method' if over == 'seeds' else ''}"
         )
-        raise UserError(f"marl-eval wants as many of each in all of {environment}, but {told}: name fewer runs")
     if len({tuple(found) for found in algorithms.values()}) > 1:
         told = "; ".join(f"{task} has {', '.join(found)}" for task, found in algorithms.items())
         raise UserError(

@@ -9,7 +9,7 @@ from typing import Literal
 
 from marlsmith.agents.settings import NOBODY
 from marlsmith.graph.methods import RunSettings
-from marlsmith.graph.naming import PLAIN_BRANCH
+from marlsmith.graph.naming import is_confirmation, is_plain
 from marlsmith.graph.state import NATIVE_ID
 from marlsmith.graph.telling.trace import Finished, Gain, Standing
 from marlsmith.results.past import PastRun
@@ -178,7 +178,7 @@ def laps(past: PastRun) -> Curve:
 
 def _plain(past: PastRun) -> Curve:
     """The same training without a signal: heats side by side."""
-    return _merged([found for name, found in past.evaluations.items() if name.split("-h")[0] == PLAIN_BRANCH])
+    return _merged([found for name, found in past.evaluations.items() if is_plain(name)])
 
 
 def _merged(heats: Sequence[Evaluation]) -> Curve:
@@ -205,8 +205,8 @@ def _spending(past: PastRun) -> Curve:
     for event in past.events:
         if event["event"] == "tool_result":
             found = past.evaluations[event["branch"]]
-            spent += found.steps * len(found.seeds)
-            searched = not found.branch.endswith("-confirm") and found.score is not None
+            spent += found.environment_steps
+            searched = not is_confirmation(found.branch) and found.score is not None
             if not past.settings.method.adapts and searched and (found.score or 0.0) > best:
                 best = found.score or 0.0
                 points.append(Point(spent, best))

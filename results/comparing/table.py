@@ -8,13 +8,15 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from marlsmith.graph.telling.speech import bar, interval, money
+from marlsmith.graph.telling.speech import bar, count, interval, money
 from marlsmith.marl.statistics import Improvement
 from marlsmith.results.comparing.groups import Group
 from marlsmith.results.comparing.rows import By, Row
 from marlsmith.schemas import printable
 
-NUMBERS = {"score", "native", "runs", "search steps", "main run", "seconds", "tokens", "money"}
+NUMBERS = {"score", "native", "search steps", "main run", "seconds", "tokens", "money"}
+LONGEST_LABEL = 20
+"""Characters of a name in a table, so that its columns have room on a narrow screen."""
 
 
 def tables(found: Sequence[Group], by: By) -> Iterator[RenderableType]:
@@ -22,11 +24,31 @@ def tables(found: Sequence[Group], by: By) -> Iterator[RenderableType]:
         if number:
             yield Text()
         yield Text(printable(group.task, 120), "bold")
-        yield _results(group, by)
+        labels = _labels(group)
+        yield _results(group, by, labels)
+        if any(row.gain is not None for row in group.rows) or any(group.improvements):
+            yield Text()
+            yield _comparisons(group, by, labels)
         yield Text()
-        yield _costs(group, by)
+        yield _costs(group, by, labels)
+        yield Text()
+        yield from (Text(line, "dim") for line in _legend(group, by, labels))
     yield Text()
     yield from (Text(line, "dim") for line in _notes(found, by))
+
+
+def _labels(group: Group) -> list[str]:
+    """Names, or numbers that stand for them below."""
+    names = [printable(row.name, 80) for row in group.rows]
+    return names if max(map(len, names)) <= LONGEST_LABEL else [f"({number})" for number in range(1, len(names) + 1)]
+
+
+def _legend(group: Group, by: By, labels: Sequence[str]) -> Iterator[str]:
+    for row, label in zip(group.rows, labels, strict=True):
+        name = printable(row.name, 80)
+        said = [row.method] if by == "run" else [count(len(row.runs), "run")]
+        said = [*([name] if name != label else []), *said, f"played by {printable(row.players, 120)}"]
+        yield f"{label}: {'; '.join(said)}"
 
 
 def _grid(columns: Sequence[str]) -> Table:
@@ -36,17 +58,21 @@ def _grid(columns: Sequence[str]) -> Table:
     return table
 
 
-def _results(group: Group, by: By) -> Table:
-    table = _grid((by, "score", "95% interval", "", "native", "gain", "promoted", "above the first"))
-    for row, improvement in zip(group.rows, group.improvements, strict=True):
+def _results(group: Group, by: By, labels: Sequence[str]) -> Table:
+    table = _grid((by, "score", "95% interval", "", "native", "promoted"))
+    for row, label in zip(group.rows, labels, strict=True):
         native = f"{row.native.score:.3f}" if row.native is not None else ""
-        measured = (native, _gain(row), _promoted(row), _above(row, group, improvement))
-        table.add_row(_name(row), *_score(row), *measured)
+        table.add_row(Text(label, "bold"), *_score(row), native, _promoted(row))
     return table
 
 
-def _name(row: Row) -> Text:
-    return Text(printable(row.name, 80), "bold")
+def _comparisons(group: Group, by: By, labels: Sequence[str]) -> Table:
+    several = len(group.rows) > 1
+    table = _grid((by, "gain over the native task", *(["above the first"] if several else [])))
+    for row, label, improvement in zip(group.rows, labels, group.improvements, strict=True):
+        above = [_above(row, group, improvement)] if several else []
+        table.add_row(Text(label, "bold"), _gain(row), *above)
+    return table
 
 
 def _score(row: Row) -> tuple[RenderableType, ...]:
@@ -70,20 +96,19 @@ def _promoted(row: Row) -> Text:
 
 def _above(row: Row, group: Group, improvement: Improvement | None) -> Text:
     if improvement is None:
-        return Text("the first" if row is group.rows[0] and len(group.rows) > 1 else "", "dim")
+        return Text("the first" if row is group.rows[0] else "", "dim")
     spread = "" if improvement.interval is None else " [{:.2f}, {:.2f}]".format(*improvement.interval)
     return Text(f"{improvement.probability:.2f}{spread}")
 
 
-def _costs(group: Group, by: By) -> Table:
-    second = "how" if by == "run" else "runs"
-    table = _grid((by, second, "played by", "search steps", "main run", "seconds", "tokens", "money"))
-    for row in group.rows:
-        cost, how = row.cost, row.method if by == "run" else str(len(row.runs))
+def _costs(group: Group, by: By, labels: Sequence[str]) -> Table:
+    table = _grid((by, "search steps", "main run", "seconds", "tokens", "money"))
+    for row, label in zip(group.rows, labels, strict=True):
+        cost = row.cost
         main = "" if cost.main_steps is None else f"{cost.main_steps:,.0f}"
         paid = "" if cost.money is None else money(cost.money)
         numbers = (f"{cost.search_steps:,.0f}", main, f"{cost.seconds:,.0f}", f"{cost.tokens:,.0f}", paid)
-        table.add_row(_name(row), Text(how), Text(printable(row.players, 120)), *numbers)
+        table.add_row(Text(label, "bold"), *numbers)
     return table
 
 

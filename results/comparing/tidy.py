@@ -28,8 +28,8 @@ COLUMNS = (
     "shaped_return",
 )
 """`steps` are those of one seed. `point` is `curve` (a few fixed episodes during training), `end` (the episodes that
-decide) or `lap` (an adapted main run after a stage, on fresh episodes). Returns are means over the seeds of the
-branch, so they repeat; `seed` is empty where a run kept only the mean of its seeds.
+decide), `lap` (an adapted main run after a stage, on fresh episodes) or `mean`: of a `curve` point over the seeds of
+the branch, without a seed, and the only one that knows the returns. Runs of an earlier version have no other.
 """
 
 
@@ -77,12 +77,11 @@ def _of_branch(past: PastRun, branch: str) -> Iterator[dict[str, Any]]:
     found = past.evaluations[branch]
     about = {"branch": branch, "candidate": found.candidate}
     for point in found.curve:
-        at = about | point.model_dump(include={"steps", "native_return", "shaped_return"}) | {"point": "curve"}
         if point.scores:
             for seed, score in zip(found.seeds, point.scores, strict=True):
-                yield at | {"seed": seed, "score": score}
-        else:
-            yield at | {"score": point.score}
+                yield about | {"seed": seed, "steps": point.steps, "point": "curve", "score": score}
+        means = point.model_dump(include={"steps", "score", "native_return", "shaped_return"})
+        yield about | means | {"point": "mean"}
     for seed, score in zip(found.seeds, found.scores, strict=False):
         steps = found.curve[-1].steps if found.curve else found.steps
         yield about | {"seed": seed, "steps": steps, "point": "end", "score": score}

@@ -40,11 +40,17 @@ def readme(facts: Mapping[str, Any], card: TaskCard, choice: Choice) -> str:
         gymnasium=made.gymnasium,
         packages=made.packages,
         external="kind" in task,
+        other_seed=_other_seed(facts["policy"]),
         uneven=len(set(task["actions_by_agent"])) > 1 and not task["continuous"],
         shapes=bool(signal["agent_reward"] or signal["global_reward"]),
         worlds="world" in (signal["agent_reward"], signal["global_reward"]),
     )
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _other_seed(policy: Mapping[str, Any] | None) -> int | None:
+    """An example of a seed that is not taken anyway."""
+    return None if policy is None else next((seed for seed in policy["seeds"] if seed != policy["best_seed"]), None)
 
 
 class _Made:

@@ -11,14 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from marlsmith.results.exporting.choice import Choice, choose
 from marlsmith.results.exporting.facts import export_facts, signal_facts, task_facts
 from marlsmith.results.exporting.policy import write_policy
 from marlsmith.results.exporting.readme import readme
 from marlsmith.results.past import PastRun
-from marlsmith.schemas import Scope, Signal, SignalError, TaskCard, UserError
+from marlsmith.schemas import Scope, Signal, SignalError, TaskCard, UserError, printable
+
+if TYPE_CHECKING:  # it brings torch
+    from marlsmith.marl.external.task import ExternalTask
 
 # Not signal.py: in a directory from which Python is started it would stand in for the library's own `signal`.
 SIGNAL_FILE = "learning_signal.py"
@@ -38,12 +41,19 @@ class Exported:
     policy_seeds: tuple[int, ...]
 
 
-def export(path: Path, directory: Path, wanted: str | None) -> Exported:
-    """Raises UserError where there is nothing to take home, or no room for it."""
+def export(path: Path, directory: Path, wanted: str | None, *, trusted: bool = False) -> Exported:
+    """Raises UserError where there is nothing to take home, or no room for it, or where the task is a program of others
+    and nobody said that it is to be trusted.
+    """
     directory = directory.absolute()
     _require_room(directory)
     past = PastRun.open(path)
     choice = choose(past, wanted)
+    if past.is_of_others and not trusted:
+        raise UserError(
+            f"{past.path} is of {printable(past.settings.task, 80)}, a program of others that would be started: "
+            "say --trust-task if you know it"
+        )
     if choice.candidate.signal.is_native:
         raise UserError(
             f"{choice.candidate.id} changes nothing, the native task is all of it: choose another candidate"
@@ -59,6 +69,8 @@ def export(path: Path, directory: Path, wanted: str | None) -> Exported:
         _copy("signal_env.py.txt", building / "signal_env.py")
         reader = next((name for start, name in READERS.items() if card.name.startswith(start)), "state_as_declared")
         _copy(f"{reader}.py.txt", building / "task_state.py")
+        if reader in READERS.values():
+            _copy("score.py.txt", building / "score.py")
         _copy("LICENSE.txt", building / "LICENSE.txt")
         _write(building / "__init__.py", PACKAGE)
         _write(building / "export.json", json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
@@ -86,11 +98,11 @@ def _read_task(past: PastRun, choice: Choice) -> tuple[str, dict[str, Any], Task
         raise UserError(f"{choice.candidate.id} was refused, so there is nothing to take home: {error}") from None
     facts = task_facts(task.card, reference)
     if not task.card.name.startswith(tuple(READERS)):
-        facts |= _declared(task)
+        facts |= _declared(cast("ExternalTask", task))
     return code, signal_facts(signal, tree, _scope(signal, tree)), task.card, facts
 
 
-def _declared(task: Any) -> dict[str, Any]:
+def _declared(task: ExternalTask) -> dict[str, Any]:
     """How the state of an external task is cut out of what its environment gives."""
     source = task.source
     kind, _, target = source.environment.partition(":")

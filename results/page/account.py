@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -22,6 +23,7 @@ from marlsmith.results.page.lineage import Kin, family
 from marlsmith.results.page.parts import Allowance, Folded, Pair, Table, Tone, number
 from marlsmith.results.page.words import Exchange, Record
 from marlsmith.results.past import PastRun
+from marlsmith.schemas import UserError
 
 WORDS_ALLOWED = 1_300_000
 STORY_WIDTH = 100
@@ -47,6 +49,8 @@ class Answer:
     tone: Tone
     why: str
     """Promoted or not, and why."""
+    stages: tuple[str, ...] = ()
+    """Where nothing was promoted in several stages: why, stage by stage."""
     standings: tuple[Standing, ...] = ()
     """Native first."""
     gain: str = ""
@@ -88,6 +92,8 @@ class Account:
     warnings: tuple[str, ...]
     stamp: str | None
     story: str
+    hidden: tuple[str, ...]
+    """Addresses that no word of the page may hold."""
 
 
 def account(run: PastRun) -> Account:
@@ -119,6 +125,7 @@ def account(run: PastRun) -> Account:
         warnings=trust.warnings(run),
         stamp=trust.stamp(run),
         story=story(run),
+        hidden=trust.addresses(run),
     )
 
 
@@ -136,11 +143,18 @@ def story(run: PastRun, width: int = STORY_WIDTH) -> str:
 
 
 def score_name(run: PastRun) -> str:
-    """The metric that is the score in every training; a directory keeps no task card."""
+    """The metric that is the score in every training; where several are, the task says which, and loads torch."""
     scored = [each for each in run.evaluations.values() if each.score is not None]
     same = ({name for name, value in each.metrics.items() if value == each.score} for each in scored)
     names = reduce(set.intersection, same) if scored else set[str]()
-    return min(names, default="score") if len(names) == 1 else "score"
+    if len(names) == 1:
+        return names.pop()
+    with suppress(UserError):
+        if not run.is_of_others:
+            from marlsmith.marl.tasks import make_task
+
+            return make_task(run.settings.task).card.score
+    return "score"
 
 
 # ---------------------------------------------------------------- how it stands
@@ -175,12 +189,23 @@ def _answer(run: PastRun, kin: Sequence[Kin]) -> Answer:
         sentence=_sentence(run, standings, promoted),
         tone="good" if promoted and gain is not None and gain["mean"] > 0 else "caution",
         why=f"{'Promoted' if promoted else 'Not promoted'}: {finished['reason']}.",
+        stages=() if promoted else tuple(_stages(run)),
         standings=standings,
         gain=f"{gain['mean']:+.3f}, 95% interval {interval(gain['interval'], '+')}" if gain is not None else "",
         metrics=_metrics(native, best),
         cautions=tuple(_cautions(run, finished)),
         files=tuple(_files(run, finished)),
     )
+
+
+def _stages(run: PastRun) -> Iterator[str]:
+    """The judge's last word in each stage, and why some asked nobody; nothing where there was one stage."""
+    begun = run.of("stage_started")
+    last = {event["stage"]: event["verdict"]["reason"] for event in run.of("judged")}
+    for event in begun if len(begun) > 1 else ():
+        said = event.get("rests") or last.get(event["stage"])
+        if said:
+            yield f"stage {event['stage']}: {said}"
 
 
 def _standings(native: Event | None, best: Event | None, adapted: bool) -> Iterator[Standing]:
@@ -245,7 +270,9 @@ def _cautions(run: PastRun, finished: Event) -> Iterator[str]:
             yield "Nothing was validated: this method has no gate and takes what is proposed."
     gain = finished["gain"]
     if gain is not None and gain["interval"] and gain["interval"][0] <= 0 <= gain["interval"][1]:
-        yield "The interval of the gain holds 0: a difference is not shown."
+        bound = "on branches" if finished.get("main") is not None else "on fresh seeds"
+        decided = f"; it was promoted because its one-sided bound {bound} decides" if finished["promoted"] else ""
+        yield f"The two-sided interval of the gain holds 0: a difference is not shown{decided}."
     if method.scope == "team":
         yield "Scope team: features may read other agents' observations, which breaks decentralised execution."
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field, replace
 
 from marlsmith.agents.generator import place_of
 from marlsmith.agents.settings import NOBODY
+from marlsmith.graph.methods import Method
 from marlsmith.graph.naming import slot_of
 from marlsmith.graph.state import NATIVE_ID
-from marlsmith.graph.telling.main_run_story import OUTCOMES
+from marlsmith.graph.telling.main_run_story import outcome
 from marlsmith.graph.telling.speech import count, interval, listed, numbers, price
 from marlsmith.graph.telling.trace import Event
 from marlsmith.results.page.parts import Allowance, Folded, Table, Tone, number
 from marlsmith.results.page.words import Exchange, Record
 from marlsmith.results.past import PastRun
-from marlsmith.schemas import Evaluation
+from marlsmith.schemas import Evaluation, UserError
 
 REFUSERS = {"rules": "the rules of the method", "executor": "the checks", "validator": "the validator"}
 ANSWERS = {"approved": "says yes to", "refused": "says no to", "edited": "puts a signal of their own in the place of"}
@@ -69,6 +70,7 @@ class Chapters:
     proposals: dict[str, Event] = field(default_factory=dict)
     repaired: dict[tuple[int, int, int], Sequence[str]] = field(default_factory=dict)
     incumbent: str = NATIVE_ID
+    stage: int = 1
 
     def __iter__(self) -> Iterator[Chapter]:
         for event in self.run.events:
@@ -77,7 +79,7 @@ class Chapters:
                 self.title = title
             if event["event"] not in ("tool_call", "tool_result", "progress"):
                 self._flush()
-            if (teller := getattr(self, f"_{event['event']}", None)) is not None:
+            if (teller := getattr(self, f"_on_{event['event']}", None)) is not None:
                 self.decisions += teller(event)
         yield from self._close()
         if self.under_way:
@@ -99,21 +101,22 @@ class Chapters:
             within = method.at(event["stage"])
             staged = f"Stage {event['stage']}, round" if method.all_stages > 1 else "Round"
             return f"{staged} {event['round']} of {within.rounds}"
-        if kind == "tool_call" and not method.adapts and event["branch"].endswith("-confirm"):
+        if kind == "tool_call" and not method.at(self.stage).adapts and event["branch"].endswith("-confirm"):
             return "Confirmation on fresh seeds"
         return None
 
     # ------------------------------------------------------------ before a training
 
-    def _run_started(self, event: Event) -> Iterator[Decision]:
+    def _on_run_started(self, event: Event) -> Iterator[Decision]:
         if event["resumed"]:
             yield Decision("run", "a process went on with the run")
 
-    def _stage_started(self, event: Event) -> Iterator[Decision]:
+    def _on_stage_started(self, event: Event) -> Iterator[Decision]:
+        self.stage = event["stage"]
         if event.get("rests"):
             yield Decision("judge", f"nobody is asked for proposals: {event['rests']}")
 
-    def _diagnosis(self, event: Event) -> Iterator[Decision]:
+    def _on_diagnosis(self, event: Event) -> Iterator[Decision]:
         diagnosis = event["diagnosis"]
         points = [
             Point(
@@ -127,7 +130,7 @@ class Chapters:
         asked = self.record.take("critic", f"s{event['stage']}r{event['round']}")
         yield Decision("critic", diagnosis["summary"], points=tuple(points), exchanges=asked)
 
-    def _allotted(self, event: Event) -> Iterator[Decision]:
+    def _on_allotted(self, event: Event) -> Iterator[Decision]:
         rows = tuple(
             (
                 name,
@@ -142,7 +145,7 @@ class Chapters:
         table = Table("Who proposes for which slot", head, rows, frozenset({2, 3, 4}))
         yield Decision("generator", "slots by gain per cost", tables=(table,))
 
-    def _proposal(self, event: Event) -> Iterator[Decision]:
+    def _on_proposal(self, event: Event) -> Iterator[Decision]:
         id, parents = event["candidate"], event["parents"]
         self.proposals[id] = event
         made = f"{event['kind']}{f' from {listed(parents)}' if parents else ''}, by {event['author']}"
@@ -188,10 +191,10 @@ class Chapters:
             return None
         try:
             return self.run.code(id)
-        except OSError:
+        except (OSError, UserError):
             return None
 
-    def _check(self, event: Event) -> Iterator[Decision]:
+    def _on_check(self, event: Event) -> Iterator[Decision]:
         id = event["candidate"]
         asked = self.record.take("validator", f"{id}/check")
         repairs = "the repair is " if self.proposals.get(id, {}).get("kind") == "repair" else ""
@@ -206,22 +209,22 @@ class Chapters:
         points = tuple(Point(problem) for problem in event["problems"])
         yield Decision(who, f"{repairs}refused by {by}{stage}", id, tone="bad", points=points, exchanges=asked)
 
-    def _repair(self, event: Event) -> Iterator[Decision]:
+    def _on_repair(self, event: Event) -> Iterator[Decision]:
         self.repaired[event["stage"], event["round"], event["attempt"]] = event["candidates"]
         asked = f"is asked to mend {listed(event['candidates'])} (repair {event['attempt']} of {event['repairs']})"
         yield Decision("generator", asked)
 
-    def _role_tool(self, event: Event) -> Iterator[Decision]:
+    def _on_role_tool(self, event: Event) -> Iterator[Decision]:
         words = f"{event['author']} tries {event['tool']} for {event['place']}: {event['result']}"
         yield Decision("tool", words, tone="quiet")
 
     # ------------------------------------------------------------ trainings and what they came to
 
-    def _tool_call(self, event: Event) -> Iterator[Decision]:
+    def _on_tool_call(self, event: Event) -> Iterator[Decision]:
         self.under_way[event["branch"]] = event
         yield from ()
 
-    def _tool_result(self, event: Event) -> Iterator[Decision]:
+    def _on_tool_result(self, event: Event) -> Iterator[Decision]:
         self.under_way.pop(event["branch"], None)
         self.evaluations[event["branch"]] = Evaluation.model_validate(event["evaluation"])
         self.results.append(event)
@@ -234,19 +237,19 @@ class Chapters:
         if names:
             trained = count(len(names), "training")
             found = [self.evaluations[name] for name in names]
-            steps = sum(evaluation.steps * len(evaluation.seeds) for evaluation in found)
+            steps = sum(evaluation.environment_steps for evaluation in found)
             words = f"{trained} by train_branch, {steps:,} environment steps in all"
             self.decisions.append(Decision("tool", words, tables=(_branches(found),)))
 
-    def _judged(self, event: Event) -> Iterator[Decision]:
-        verdict, rows = event["verdict"], event.get("compared", ())
-        if not self.run.settings.method.at(event["stage"]).adapts:
+    def _on_judged(self, event: Event) -> Iterator[Decision]:
+        verdict, method = event["verdict"], self.run.settings.method.at(event["stage"])
+        if not method.adapts:
             ranking = (self._ranking(event),) if event["phase"] == "search" else ()
             words = f"{SEARCHED.get(verdict['decision'], verdict['decision'])}: {verdict['reason']}"
             yield Decision("judge", words, folded_tables=ranking)
             return
-        tables = (_compared(event),) if rows else ()
-        yield Decision("judge", _gated(event, self.run.settings.method.search_seeds), tables=tables)
+        tables = (_compared(event, method),) if event.get("compared") else ()
+        yield Decision("judge", _gated(event), tables=tables)
 
     def _ranking(self, event: Event) -> Table:
         """All candidates so far, the best first."""
@@ -265,7 +268,7 @@ class Chapters:
 
     # ------------------------------------------------------------ promotions
 
-    def _promotion_review(self, event: Event) -> Iterator[Decision]:
+    def _on_promotion_review(self, event: Event) -> Iterator[Decision]:
         words = "approves the promotion" if event["approve"] else "vetoes the promotion"
         yield Decision(
             "validator", words, event["candidate"],
@@ -274,7 +277,7 @@ class Chapters:
             exchanges=self.record.take("validator", f"{event['candidate']}/promotion"),
         )  # fmt: skip
 
-    def _approval(self, event: Event) -> Iterator[Decision]:
+    def _on_approval(self, event: Event) -> Iterator[Decision]:
         id = event["candidate"]
         if event["status"] != "asked":
             edit = f", {event['edit']}" if event.get("edit") else ""
@@ -285,12 +288,12 @@ class Chapters:
         words = f"is asked whether to promote it: {event['verdict']['reason']}"
         yield Decision("person", words, id, tone="caution", tables=seeds)
 
-    def _promoted(self, event: Event) -> Iterator[Decision]:
+    def _on_promoted(self, event: Event) -> Iterator[Decision]:
         self.incumbent = event["candidate"]
         gain = "" if event["gain"] is None else f", gain {event['gain']:+.3f}"
         yield Decision("judge", f"promoted into the main run{gain}", event["candidate"], tone="good")
 
-    def _advanced(self, event: Event) -> Iterator[Decision]:
+    def _on_advanced(self, event: Event) -> Iterator[Decision]:
         under = "" if event["candidate"] == NATIVE_ID else f" under {event['candidate']}"
         score = (
             "it has no score" if event["score"] is None else f"{number(event['score'])} {interval(event['interval'])}"
@@ -303,10 +306,10 @@ class Chapters:
         back = f"rolled back to stage {event['rolled_back_to']}: {event['alarm']}"
         yield Decision("main run", f"{back}; {words}", tone="bad")
 
-    def _warning(self, event: Event) -> Iterator[Decision]:
+    def _on_warning(self, event: Event) -> Iterator[Decision]:
         yield Decision("warning", event["message"], tone="caution")
 
-    def _paused(self, event: Event) -> Iterator[Decision]:
+    def _on_paused(self, event: Event) -> Iterator[Decision]:
         yield Decision("paused", event["reason"], tone="caution")
 
 
@@ -337,7 +340,7 @@ def _without_empty_notes(table: Table) -> Table:
     return replace(table, head=table.head[:-1], rows=tuple(row[:-1] for row in table.rows))
 
 
-def _compared(event: Event) -> Table:
+def _compared(event: Event, method: Method) -> Table:
     """Candidates against the control, the best bound first."""
     rows = sorted(event["compared"], key=lambda row: (row["lower_bound"] is None, -(row["lower_bound"] or 0.0)))
     cells = [("control", "", number(event["control"]), "", "", "", "")] if event["control"] is not None else []
@@ -349,7 +352,7 @@ def _compared(event: Event) -> Table:
             number(row["gain"], "+"),
             interval(row["interval"], "+"),
             number(row["lower_bound"], "+"),
-            _outcome(row),
+            _outcome(row, event, method),
         )
         for row in rows
     ]
@@ -357,13 +360,13 @@ def _compared(event: Event) -> Table:
     return Table("Against the control, paired by seed", head, tuple(cells), frozenset({1, 2, 3, 5}))
 
 
-def _outcome(row: Event) -> str:
-    said = "goes on" if row["came"] == "racing" else OUTCOMES.get(row["came"], (row["came"], ""))[0]
+def _outcome(row: Event, event: Event, method: Method) -> str:
+    said = "goes on" if row["came"] == "racing" else outcome(row, event, method)[0]
     audited = ", trained on all the same to audit the race" if row["audited"] else ""
     return ": ".join(filter(None, (f"{said}{audited}", row["reason"])))
 
 
-def _gated(event: Event, members: int) -> str:
+def _gated(event: Event) -> str:
     """What the judge of a main run decided, and why."""
     verdict, rows = event["verdict"], event.get("compared", ())
     decision, name, reason = verdict["decision"], verdict["candidate"], verdict["reason"]

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.methods import RunSettings
 from marlsmith.graph.naming import PLAIN_BRANCH, confirm_branch, heat_branch, lap_branch
-from marlsmith.graph.run_directory import CHECKPOINT
+from marlsmith.graph.run_directory import CHECKPOINT, replacing
 from marlsmith.graph.seeds import search_seeds
 from marlsmith.graph.state import NATIVE_ID
 from marlsmith.marl.config import BranchRequest, EvaluationConfig
@@ -64,14 +64,21 @@ def film(
     run: PastRun,
     progress: Callable[[str], None] | None = None,
     engage: Callable[[RunSettings], Executor] | None = None,
+    *,
+    trusted: bool = False,
 ) -> Film:
-    """Made once for a finished run. Nothing that goes wrong is more than a note."""
+    """Made once for a finished run. Nothing that goes wrong is more than a note.
+
+    `trusted`: the user's word that a task which is a program of others may be started.
+    """
     if run.finished is None:
         return Film(None, None, "The run has not ended: what it has learned is filmed when it has.")
     if (kept := _kept(run)) is not None:
         return kept
     tell = progress or (lambda said: None)
     try:
+        if run.is_of_others and not trusted:
+            return Film(None, None, "The task is a program of others: with --trust-task it is started for a film.")
         takes = dict(_takes(run))
         if not takes:
             return Film(None, None, "No networks are left in the run's directory, so there is nothing to film.")
@@ -267,10 +274,18 @@ def _keep(made: Film, run: PastRun) -> None:
     shots = {part: shot for part in PARTS if (shot := made.before if part == "before" else made.after) is not None}
     kept = {part: _KeptShot(alt=shot.alt, width=shot.width, height=shot.height) for part, shot in shots.items()}
     with contextlib.suppress(OSError):
+        if (run.path / "main").is_symlink():  # of a run from anybody: nothing is written where it leads
+            return
         for part, shot in shots.items():
-            _file(run, part).write_bytes(shot.data)
-            _file(run, f"{part}-still").write_bytes(shot.still)
-        run.directory.main_file("film").write_text(_KeptFilm(note=made.note, shots=kept).model_dump_json(indent=1))
+            _put(_file(run, part), shot.data)
+            _put(_file(run, f"{part}-still"), shot.still)
+        listed = _KeptFilm(note=made.note, shots=kept).model_dump_json(indent=1)
+        _put(run.directory.main_file("film"), listed.encode())
+
+
+def _put(file: Path, data: bytes) -> None:
+    with replacing(file) as temporary:
+        temporary.write_bytes(data)
 
 
 def _kept(run: PastRun) -> Film | None:

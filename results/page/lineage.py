@@ -6,15 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Literal
 
 from marlsmith.graph.naming import confirm_branch, control_branch
-from marlsmith.graph.telling.main_run_story import OUTCOMES
+from marlsmith.graph.telling.main_run_story import outcome
 from marlsmith.graph.telling.speech import interval
 from marlsmith.graph.telling.trace import Event
+from marlsmith.results.page.decisions import REFUSERS
 from marlsmith.results.page.parts import Table, Tone, number
 from marlsmith.results.past import PastRun
-from marlsmith.schemas import Evaluation
+from marlsmith.schemas import Evaluation, paired_scores
 
 Standing = Literal["promoted", "kept", "tried", "dropped", "refused", "failed", "open"]
 """What a candidate came to. `kept`: as a parent; `dropped`: in the race; `refused`: before it was trained."""
@@ -40,6 +42,9 @@ class Kin:
     score: float | None
     interval: tuple[float, float] | None
     gain: float | None
+    """The mean paired difference to the control, over the seeds of the search."""
+    confirmed: float | None
+    """Its score once more, on what had chosen nothing."""
     standing: Standing
     came: str
     """In words."""
@@ -50,8 +55,9 @@ class Kin:
 
     @property
     def short(self) -> str:
-        """For its box: the score, or why there is none."""
-        return self.standing if self.score is None else number(self.score)
+        """For its box: the score and the confirmed one, or why there is none."""
+        scores = (number(score) for score in (self.score, self.confirmed) if score is not None)
+        return "→".join(scores) or self.standing
 
 
 def family(run: PastRun) -> tuple[Kin, ...]:
@@ -65,25 +71,29 @@ class _Family:
         self.checks = {event["candidate"]: event for event in run.of("check")}
         self.promoted = [event["candidate"] for event in run.of("promoted")]
         self.kept = {id for event in run.of("judged") for id in event["population"]}
+        self.judged = run.of("judged")
         self.began = {event["candidate"] for event in run.of("tool_call")}
 
     def kin(self) -> tuple[Kin, ...]:
         return tuple(map(self._one, self.run.of("proposal")))
 
     @cached_property
-    def compared(self) -> Mapping[str, Event]:
-        """Where a main run is adapted, the last word of the judge on each candidate."""
-        return _rows(self.run.of("judged"))
+    def searched(self) -> Mapping[str, tuple[Event, Event]]:
+        """Where a main run is adapted, the judge's last word on each candidate in the search, and where it fell.
+
+        A confirmation is longer: its numbers do not belong beside those of the search.
+        """
+        return _rows(event for event in self.judged if event["phase"] == "search")
 
     @cached_property
-    def gains(self) -> Mapping[str, Event]:
-        """The same of the search alone: a confirmation is longer, and its gain does not belong beside the score."""
-        return _rows(event for event in self.run.of("judged") if event["phase"] == "search")
+    def confirmed(self) -> Mapping[str, tuple[Event, Event]]:
+        """The same of the confirmations."""
+        return _rows(event for event in self.judged if event["phase"] == "confirm")
 
     def _one(self, event: Event) -> Kin:
         id, stage = event["candidate"], event["stage"]
-        found, row = self.run.whole(id), self.compared.get(id)
-        standing, came = self._came(id, found, row)
+        found = self.run.whole(id)
+        standing, came = self._came(id, found)
         score = found.score if found is not None else None
         return Kin(
             id=id,
@@ -94,38 +104,59 @@ class _Family:
             author=event["author"],
             score=score,
             interval=found.interval if found is not None else None,
-            gain=self.gains[id]["gain"] if id in self.gains else self._gain(stage, score),
+            gain=self.searched[id][0]["gain"] if id in self.searched else self._gain(stage, found),
+            confirmed=self._confirmed(id),
             standing=standing,
             came=came,
         )
 
-    def _gain(self, stage: int, score: float | None) -> float | None:
+    def _gain(self, stage: int, found: Evaluation | None) -> float | None:
         control = self.run.whole(control_branch(stage))
-        return score - control.score if control and control.score is not None and score is not None else None
+        pairs = paired_scores(control, found) if control is not None and found is not None else []
+        return fmean(score - native for score, native in pairs) if pairs else None
 
-    def _came(self, id: str, found: Evaluation | None, row: Event | None) -> tuple[Standing, str]:
+    def _confirmed(self, id: str) -> float | None:
+        if id in self.confirmed:
+            score: float | None = self.confirmed[id][0]["score"]
+            return score
+        again = self.run.whole(confirm_branch(id))
+        return again.score if again is not None else None
+
+    def _came(self, id: str, found: Evaluation | None) -> tuple[Standing, str]:
+        score = self._confirmed(id)
+        at = f" at {number(score)}{self._confirmed_gain(id)}" if score is not None else ""
         if id in self.promoted:
-            return "promoted", "promoted"
+            return "promoted", f"promoted, confirmed{at}" if at else "promoted"
         check = self.checks.get(id)
         if check is not None and not check["accepted"]:
-            by = {"rules": "the rules", "executor": "the checks", "validator": "the validator"}
-            return "refused", f"refused by {by.get(check['by'], 'the checks')}: {'; '.join(check['problems'])}"
+            return "refused", f"refused by {REFUSERS.get(check['by'], 'the checks')}: {'; '.join(check['problems'])}"
         if found is not None and found.error is not None:
             return "failed", f"failed ({found.error.stage}): {found.error.told}"
-        if row is not None:
-            words = OUTCOMES.get(row["came"], ("in the race", ""))[0]
-            words = "refused by the gate" if row["came"] == "refused" else words
+        if id in self.confirmed:
+            words = f"passes the gate; in the confirmation {self._outcome(*self.confirmed[id])}"
+            return "kept", f"{words},{at}" if at else words
+        if id in self.searched:
+            row, event = self.searched[id]
+            words = "refused by the gate" if row["came"] == "refused" else self._outcome(row, event)
             return "dropped" if row["came"] == "dropped" else "tried", words
         if found is None:
             return "open", "training begun" if id in self.began else "not trained"
-        again = self.run.whole(confirm_branch(id))
-        if again is not None:
-            return "kept", "trained again on fresh seeds, not promoted"
+        if self.run.whole(confirm_branch(id)) is not None:
+            return "kept", f"trained again on fresh seeds{at}, not promoted"
         return ("kept", "kept as a parent") if id in self.kept else ("tried", "tried")
 
+    def _outcome(self, row: Event, event: Event) -> str:
+        words, _ = outcome(row, event, self.run.settings.method.at(event["stage"]))
+        return "in the race" if row["came"] == "racing" else words
 
-def _rows(judged: Iterable[Event]) -> Mapping[str, Event]:
-    return {row["candidate"]: row for event in judged for row in event.get("compared", ())}
+    def _confirmed_gain(self, id: str) -> str:
+        if id not in self.confirmed or (gain := self.confirmed[id][0]["gain"]) is None:
+            return ""
+        return f", gain {number(gain, '+')} {interval(self.confirmed[id][0]['interval'], '+')}".rstrip()
+
+
+def _rows(judged: Iterable[Event]) -> Mapping[str, tuple[Event, Event]]:
+    return {row["candidate"]: (row, event) for event in judged for row in event.get("compared", ())}
 
 
 def table(family: Sequence[Kin]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from markupsafe import Markup
 
 from marlsmith.results.page import lineage
 from marlsmith.results.page.account import Account, Standing
-from marlsmith.results.page.film import Film, Shot
+from marlsmith.results.page.film import Film
 from marlsmith.results.page.parts import number
 from marlsmith.results.page.pictures import Picture
+from marlsmith.results.page.trust import HIDDEN
 from marlsmith.schemas import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -48,7 +50,7 @@ def render(account: Account, pictures: Sequence[Picture] = (), terms: str = "", 
         if not there
     }
     return (
-        _environment()
+        _environment(account.hidden)
         .get_template("report.html.j2")
         .render(
             account=account,
@@ -67,20 +69,21 @@ def render(account: Account, pictures: Sequence[Picture] = (), terms: str = "", 
     )
 
 
-def _environment() -> Environment:
+def _environment(hidden: Sequence[str]) -> Environment:
+    def outside(value: Any) -> Any:
+        """Whatever a template prints passes here before it is escaped; what is markup already was escaped before."""
+        if not isinstance(value, str) or isinstance(value, Markup):
+            return value
+        return visible(reduce(lambda text, address: text.replace(address, f"[{HIDDEN}]"), hidden, value))
+
     return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_outside,
+        finalize=outside,
     )
-
-
-def _outside(value: Any) -> Any:
-    """Whatever a template prints passes here before it is escaped; what is markup already was escaped on its way."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 # ---------------------------------------------------------------- seeds on a line
@@ -151,15 +154,11 @@ def _shots(film: Film) -> Iterator[dict[str, Any]]:
             yield {
                 "title": title,
                 "moving": _inline(shot.data, shot.mime),
-                "still": _inline(shot.still, _still_mime(shot)),
+                "still": _inline(shot.still, shot.mime),
                 "alt": shot.alt,
                 "width": shot.width,
                 "height": shot.height,
             }
-
-
-def _still_mime(shot: Shot) -> str:
-    return "image/png" if shot.still.startswith(b"\x89PNG") else "image/webp"
 
 
 def _inline(data: bytes, mime: str) -> str:

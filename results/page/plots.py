@@ -22,6 +22,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from marlsmith.graph.telling.speech import count
 from marlsmith.marl.statistics import bootstrap_interval, iqm
 from marlsmith.schemas import CurvePoint, Evaluation, printable
 
@@ -79,10 +80,10 @@ def curves(lines: Sequence[Line], score: str = "score") -> str:
         for line in sorted(drawn, key=lambda line: ("other", "native", "best").index(line.style)):
             _draw(axes, line)
         _label_ends(axes, [(line.name, _ends_at(line), line.style) for line in drawn if line.style != "other"])
-        _steps_and_score(axes, score)
+        _steps_and_score(axes, score, min((_begins_at(line) for line in drawn), default=0))
         others = sum(line.style == "other" for line in drawn)
         if others:
-            axes.set_title(f"thin: {_counted(others, 'other candidate')}", fontsize=SMALL, loc="left")
+            axes.set_title(f"thin: {count(others, 'other candidate')}", fontsize=SMALL, loc="left")
         return _inline(figure, "curves", "Learning curves", _told_of_curves(drawn, others, score))
 
 
@@ -111,16 +112,18 @@ def laps(
             scores = [lap["score"] for lap in whole]
             axes.plot(steps, scores, color=BEST, linewidth=2, marker="o", markersize=4, clip_on=False)
         before = {lap["stage"]: previous["steps"] for previous, lap in pairwise(advanced)}
-        for lap in advanced:
-            if lap["stage"] in by_stage:  # the signal counts from the stage's beginning
-                name = f"{by_stage[lap['stage']]} promoted"
-                _mark(axes, before.get(lap["stage"], lap["steps"]), name, GOOD)
-            if lap["rolled_back_to"] is not None:
-                _mark(axes, lap["steps"], "rolled back", BAD)
         ends = [("main run", whole[-1]["score"], "best")] if whole else []
         if plain is not None:
             ends.append(("plain training", plain["score"], "native"))
         _label_ends(axes, ends)
+        middle = sum(axes.get_ylim()) / 2
+        low = {lap["steps"] for lap in whole if lap["score"] < middle}
+        for lap in advanced:
+            if lap["stage"] in by_stage:  # the signal counts from the stage's beginning
+                begins = before.get(lap["stage"], lap["steps"])
+                _mark(axes, begins, f"{by_stage[lap['stage']]} promoted", GOOD, begins in low)
+            if lap["rolled_back_to"] is not None:
+                _mark(axes, lap["steps"], "rolled back", BAD, lap["steps"] in low)
         _steps_and_score(axes, score)
         return _inline(figure, "laps", "The main run", _told_of_laps(advanced, by_stage, plain, score))
 
@@ -138,7 +141,7 @@ def terms(evaluations: Sequence[Evaluation]) -> str:
         rows += [(_name(name), term.share) for name, term in by_share[:MOST_TERMS]]
         if len(by_share) > MOST_TERMS:
             rest = by_share[MOST_TERMS:]
-            rows.append((_counted(len(rest), "more term"), sum(term.share for _, term in rest)))
+            rows.append((count(len(rest), "more term"), sum(term.share for _, term in rest)))
     with matplotlib.rc_context(_SETTINGS):
         figure = _figure(16.0 * len(rows) + 12)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -180,7 +183,7 @@ _WEIGHT: dict[Style, tuple[str, float]] = {"native": (NATIVE, 2.0), "best": (BES
 def _draw(axes: Axes, line: Line) -> None:
     colour, width = _WEIGHT[line.style]
     steps = [point.steps for point in line.points]
-    axes.plot(steps, [_centre(point) for point in line.points], color=colour, linewidth=width)
+    axes.plot(steps, [_centre(point) for point in line.points], color=colour, linewidth=width, clip_on=False)
     if line.style != "other" and all(len(point.scores) > 1 for point in line.points):
         bands = [bootstrap_interval(point.scores) for point in line.points]
         _band(axes, steps, bands, colour)
@@ -196,15 +199,19 @@ def _centre(point: CurvePoint) -> float:
     return iqm(point.scores) if point.scores else point.score
 
 
+def _begins_at(line: Line) -> int:
+    """Points stand at the ends of equal stretches; the first stretch of a later stage does not begin at 0."""
+    first, *later = (point.steps for point in line.points)
+    return max(0, 2 * first - later[0]) if later else 0
+
+
 def _ends_at(line: Line) -> float:
     return _centre(line.points[-1])
 
 
 def _label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
     """Names right of the lines, apart by at least a letter's height."""
-    low, high = axes.dataLim.intervaly
-    if 0 <= high - low < 1e-6:  # nothing ever changed: a scale of millionths would say otherwise
-        axes.set_ylim(low - 0.5, high + 0.5)
+    _scale(axes)
     low, high = axes.get_ylim()
     apart = (high - low) * 1.35 * LETTER / (0.735 * HEIGHT)
     at = low - apart
@@ -219,21 +226,42 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
     axes.set_ylim(low, high)
 
 
-def _mark(axes: Axes, steps: float, name: str, colour: str) -> None:
-    axes.axvline(steps, color=colour, linewidth=1.2, linestyle=(0, (2, 2)))
+def _scale(axes: Axes) -> None:
+    """Where nothing ever changed a scale of millionths would say otherwise; where nothing is below 0, no scale is."""
+    low, high = axes.dataLim.intervaly
+    if 0 <= high - low < 1e-6:
+        room = (0.0, 1.0) if low >= 0 and high <= 1 else (low - 0.5, high + 0.5)
+        axes.set_ylim(*room)
+    if low >= 0:
+        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
+
+
+def _mark(axes: Axes, steps: float, name: str, colour: str, above: bool) -> None:
+    """A line with its name, which stands `above` where the curve is low there; beside the axis there is no line."""
+    if steps > 0:
+        axes.axvline(steps, color=colour, linewidth=1.2, linestyle=(0, (2, 2)))
     axes.annotate(
-        _name(name, 30), (steps, 0.03), xycoords=axes.get_xaxis_transform(), xytext=(3, 0),
-        textcoords="offset points", rotation=90, va="bottom", fontsize=SMALL, color=colour,
+        _name(name, 30), (steps, 0.97 if above else 0.03), xycoords=axes.get_xaxis_transform(), xytext=(4, 0),
+        textcoords="offset points", rotation=90, va="top" if above else "bottom", fontsize=SMALL, color=colour,
     )  # fmt: skip
 
 
-def _steps_and_score(axes: Axes, score: str) -> None:
-    axes.set_xlim(left=0)
+def _steps_and_score(axes: Axes, score: str, begin: int = 0) -> None:
+    axes.set_xlim(left=begin)
     axes.set_xlabel("environment steps of each seed", fontsize=SMALL)
     axes.set_ylabel(_name(score), fontsize=SMALL)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    _make_room(axes)
+
+
+def _make_room(axes: Axes) -> None:
+    """Left of the axis, for its numbers and its name, however many digits they have."""
+    box = axes.yaxis.get_tightbbox()
+    if box is not None and (lacking := 2 - box.x0) > 0:
+        place = axes.get_position()
+        axes.set_position((place.x0 + lacking / WIDTH, place.y0, place.width - lacking / WIDTH, place.height))
 
 
 def _short(steps: float) -> str:
@@ -244,10 +272,6 @@ def _short(steps: float) -> str:
 
 def _name(text: str, most: int = NAME_LIMIT) -> str:
     return printable(text, most)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 # ---------------------------------------------------------------- words
@@ -264,7 +288,7 @@ def _told_of_curves(lines: Sequence[Line], others: int, score: str) -> str:
     ]
     if others:
         ends = [_ends_at(line) for line in lines if line.style == "other"]
-        told.append(f"{_counted(others, 'other candidate')} end between {min(ends):.3g} and {max(ends):.3g}")
+        told.append(f"{count(others, 'other candidate')} end between {min(ends):.3g} and {max(ends):.3g}")
     return f"{score} by environment steps: {'; '.join(told)}."
 
 
@@ -288,7 +312,7 @@ def _told_of_terms(shown: Sequence[Evaluation], all: int) -> str:
         + ", ".join(f"{name} {term.share:.0%}" for name, term in list(evaluation.terms.items())[:MOST_TERMS])
         for evaluation in shown
     ]
-    left = f" {_counted(all - len(shown), 'further candidate')} not shown." if all > len(shown) else ""
+    left = f" {count(all - len(shown), 'further candidate')} not shown." if all > len(shown) else ""
     return (
         f"Share of each reward term in the last tenth of a training. {'; '.join(told) or 'Nothing was trained'}.{left}"
     )

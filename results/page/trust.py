@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from marlsmith.agents.asking.accounting import book
 from marlsmith.agents.asking.accounting.book import Index
-from marlsmith.agents.asking.address import address
 from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE
 from marlsmith.agents.templates import prompts_of
+from marlsmith.graph import toml
 from marlsmith.graph.methods import RunSettings
-from marlsmith.graph.naming import PLAIN_BRANCH
+from marlsmith.graph.naming import is_plain
 from marlsmith.graph.telling import jail
 from marlsmith.graph.telling.speech import count, listed, money, price
 from marlsmith.results.page.parts import Pair, Table, Tone
@@ -27,6 +27,8 @@ TEAM = (
     "team: features may read the other agents' observations. An agent then cannot act on what it sees alone: wherever "
     "the policy runs, all observations must reach all agents at every step, which breaks decentralised execution"
 )
+HIDDEN = "this machine's own, see run.toml"
+"""A page is given away: which episodes decide and where models answer stays at home."""
 
 
 # ---------------------------------------------------------------- what was asked
@@ -39,7 +41,7 @@ def asked(run: PastRun, manifest: Mapping[str, Any]) -> tuple[Pair, ...]:
         ("method", f"{settings.method_name}, evolves {settings.method.evolve}, scope {settings.method.scope}"),
         ("search", _search(settings)),
         ("training", _training(settings)),
-        *(("roles", said) for said in _players(settings)),
+        *_players(settings),
         ("begun", str(manifest.get("created", "unknown"))),
         ("versions", ", ".join(f"{name} {said}" for name, said in dict(manifest.get("versions", {})).items())),
         ("system", str(dict(manifest.get("jail", {})).get("system", "unknown"))),
@@ -48,9 +50,19 @@ def asked(run: PastRun, manifest: Mapping[str, Any]) -> tuple[Pair, ...]:
 
 
 def read_manifest(run: PastRun) -> tuple[str, Mapping[str, Any]]:
-    """run.toml as it stands and as it reads; it was opened before, and is whole."""
-    text = (run.path / "run.toml").read_text(encoding="utf-8")
-    return text, tomllib.loads(text)
+    """run.toml without what is hidden, as text and as it reads; it was opened before, and is whole."""
+    manifest = tomllib.loads((run.path / "run.toml").read_text(encoding="utf-8"))
+    settings = manifest["settings"]
+    settings["evaluation"]["seed"] = HIDDEN
+    for model in settings.get("roles", {}).get("models", {}).values():
+        model.update({"base_url": HIDDEN} if "base_url" in model else {})
+    return toml.dumps(manifest), manifest
+
+
+def addresses(run: PastRun) -> tuple[str, ...]:
+    """Of the models, and their hosts with ports, as messages may quote them."""
+    urls = [model.base_url for model in run.settings.roles.models.values() if model.base_url]
+    return tuple(sorted({*urls, *(urlsplit(url).netloc for url in urls)} - {""}, key=len, reverse=True))
 
 
 def _search(settings: RunSettings) -> str:
@@ -73,7 +85,7 @@ def _training(settings: RunSettings) -> str:
     return f"{train.algorithm} on {train.device}: {trained}; {rewards}; {count(settings.workers, 'worker')}"
 
 
-def _players(settings: RunSettings) -> Iterator[str]:
+def _players(settings: RunSettings) -> Iterator[Pair]:
     roles = settings.roles
     for role, name in roles.cast:
         if role == "critic" and not settings.method.diagnose:
@@ -81,10 +93,11 @@ def _players(settings: RunSettings) -> Iterator[str]:
         model = roles.models.get(name)
         if model is None:
             known = {OFFLINE: "built-in rules, no model", MANUAL: "a person", NOBODY: "nobody"}
-            yield f"{role}: {known.get(name, name)}"
+            yield role, known.get(name, name)
             continue
         named = f"{name}, " if name != model.model else ""
-        yield f"{role}: {named}{model.model} at {urlsplit(address(model)).hostname or address(model)}"
+        where = f" at {HIDDEN}" if model.base_url else ""
+        yield role, f"{named}{model.model}{where}"
 
 
 # ---------------------------------------------------------------- what it cost
@@ -93,11 +106,11 @@ def _players(settings: RunSettings) -> Iterator[str]:
 def costs(run: PastRun) -> tuple[tuple[Pair, ...], Table | None]:
     """Of the whole run so far, and by role where anybody was paid or asked."""
     last: Mapping[str, Any] = run.events[-1] if run.events else {}
-    steps = _steps(run)
+    whole, parts = _steps(run)
     trained = sum(evaluation.seconds for evaluation in run.evaluations.values())
     pairs = [
-        ("environment steps", f"{sum(steps.values()):,}"),
-        *((name, f"{number:,}") for name, number in steps.items() if len(steps) > 1),
+        ("environment steps", f"{whole:,}"),
+        *((name, f"{number:,}") for name, number in parts.items() if len(parts) > 1),
         ("time", f"{last.get('seconds', 0.0):.0f} s from the first event to the last, pauses left out"),
         ("training", f"{trained:.0f} s in {count(len(run.evaluations), 'training')}, some of them side by side"),
         ("models", price(last.get("tokens", 0), last.get("money"))),
@@ -105,20 +118,19 @@ def costs(run: PastRun) -> tuple[tuple[Pair, ...], Table | None]:
     return tuple(pairs), _by_role(run)
 
 
-def _steps(run: PastRun) -> dict[str, int]:
+def _steps(run: PastRun) -> tuple[int, dict[str, int]]:
     """Of all trainings, over all seeds; what was tried beside what was kept."""
     finished = run.finished
     if finished is not None and (main := finished.get("main")) is not None:
-        plain = sum(
-            each.steps * len(each.seeds) for name, each in run.evaluations.items() if name.startswith(PLAIN_BRANCH)
-        )
-        kept = {"of them the main run": main["main_steps"], "of them beside it": main["search_steps"] - plain}
-        return kept | ({"of them the plain training to compare with": plain} if plain else {})
+        plain = sum(each.environment_steps for name, each in run.evaluations.items() if is_plain(name))
+        kept = {"of them the main run": main["main_steps"], "of them beside it": main["search_steps"]}
+        among = {"beside it, the plain training to compare with": plain} if plain else {}
+        return sum(kept.values()), kept | among
     found = {"of them the search": 0, "of them the comparison on fresh seeds": 0}
     for name, each in run.evaluations.items():
         fresh = name.endswith("-confirm") and not run.settings.method.adapts
-        found[list(found)[fresh]] += each.steps * len(each.seeds)
-    return {name: steps for name, steps in found.items() if steps}
+        found[list(found)[fresh]] += each.environment_steps
+    return sum(found.values()), {name: steps for name, steps in found.items() if steps}
 
 
 def _by_role(run: PastRun) -> Table | None:
@@ -148,14 +160,14 @@ def _by_role(run: PastRun) -> Table | None:
 
 def trust(run: PastRun) -> tuple[Pair, ...]:
     settings = run.settings
-    method, episodes = settings.method, settings.evaluation.episodes
+    episodes = settings.evaluation.episodes
     found = [
         ("compared", _compared(run)),
         ("decided by", _decided_by(settings)),
         *_seeds(run),
-        ("evaluation", f"{count(episodes, 'episode')} a seed, drawn from seed {settings.evaluation.seed}"),
+        ("evaluation", f"{count(episodes, 'episode')} a seed, drawn from a seed that is {HIDDEN}"),
         ("tried", f"{count(len(run.of('proposal')), 'candidate')}; the best of many flatters itself on its own seeds"),
-        ("scope", TEAM if method.scope == "team" else OWN),
+        ("scope", TEAM if settings.method.scope == "team" else OWN),
         ("prompts", _prompts(run)),
         ("jail", _jail(run)),
     ]
@@ -190,14 +202,14 @@ def _decided_by(settings: RunSettings) -> str:
 
 def _seeds(run: PastRun) -> Iterator[Pair]:
     """A main run has the same members in all its stages; a search has others in each."""
-    begun = run.of("stage_started")
+    begun, method = run.of("stage_started"), run.settings.method
     search = list(dict.fromkeys(", ".join(map(str, event["search_seeds"])) for event in begun))
     yield "seeds of the search", "; ".join(search) or "none yet"
-    if run.settings.method.adapts:
-        yield "seeds of the comparison", "the same members, on fresh random numbers and episodes"
-    else:
-        fresh = list(dict.fromkeys(", ".join(map(str, event["confirm_seeds"])) for event in begun))
-        yield "seeds of the comparison", "; ".join(fresh) or "none yet"
+    scratch = [event for event in begun if not method.at(event["stage"]).adapts]
+    fresh = list(dict.fromkeys(", ".join(map(str, event["confirm_seeds"])) for event in scratch))
+    if method.adapts:
+        fresh.append("the same members, on fresh random numbers and episodes")
+    yield "seeds of the comparison", "; ".join(fresh) or "none yet"
 
 
 def _prompts(run: PastRun) -> str:

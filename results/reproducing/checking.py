@@ -3,13 +3,15 @@ what it costs. Pure: finished runs in, rows out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from marlsmith.agents.settings import OFFLINE
+from marlsmith.graph.telling.speech import count
 from marlsmith.graph.telling.trace import Event
 from marlsmith.marl.statistics import bootstrap_interval, iqm, paired_gain
 from marlsmith.results.past import PastRun
-from marlsmith.results.reproducing.plan import ARMS, MODEL, OFFLINE, PLAIN, Cell
+from marlsmith.results.reproducing.plan import ARMS, MODEL, PLAIN, Cell
 
 LEVEL = 0.05
 
@@ -25,6 +27,8 @@ class Outcome:
     """Of what the search put forward, on fresh seeds; of the native task where it found nothing to put forward."""
     native: float | None
     """On the same seeds."""
+    fresh: bool
+    """Whether they are fresh: where nothing came to the last comparison they are those of the search."""
     promoted: bool
     trainings: int
     steps: int
@@ -49,6 +53,7 @@ def outcome(cell: Cell, run: PastRun) -> Outcome | None:
         run=cell.seed,
         score=standing["score"],
         native=native,
+        fresh=last["phase"] == "confirm" or run.settings.method.adapts,
         promoted=last["promoted"],
         trainings=len(run.evaluations),
         steps=last["environment_steps"],
@@ -92,6 +97,17 @@ def _lines(found: Sequence[Outcome], made: str, settings: Sequence[str]) -> Iter
         "Scores are interquartile means over fresh seeds, and over runs; intervals 95%.",
         "",
     )
+    if unconfirmed := sum(not one.fresh for one in found):
+        yield f"{count(unconfirmed, 'run')} came to no comparison on fresh seeds: there the score is the native task's,"
+        yield "under the seeds of the search."
+        yield ""
+    yield from _harder(found, tasks)
+    yield from _learned(found, tasks)
+    yield from _costs(found, tasks)
+    yield from ("", f"Made {made}.", "", *(f"- {line}" for line in settings))
+
+
+def _harder(found: Sequence[Outcome], tasks: Sequence[str]) -> Iterator[str]:
     yield from ("## Harder tasks, and what plain training reaches with as many environment steps", "")
     yield "| task | runs | native | plain, equal steps | search | gain over native, paired by run | promoted |"
     yield "|" + "---|" * 7
@@ -103,6 +119,9 @@ def _lines(found: Sequence[Outcome], made: str, settings: Sequence[str]) -> Iter
             kept = sum(one.promoted for one in search)
             cells = [task, f"{len(search)}", _mean(natives.values()), _mean(one.score for one in plain)]
             yield f"| {' | '.join([*cells, _mean(one.score for one in search), gain, str(kept)])} |"
+
+
+def _learned(found: Sequence[Outcome], tasks: Sequence[str]) -> Iterator[str]:
     yield from ("", "## What the search learns from its trainings", "")
     yield "The same number of candidates, seeds and steps; `offline` evolves, `random` draws from the same vocabulary"
     yield "and learns nothing, `best-of-n` makes all candidates in one round. The same rules review all of them."
@@ -111,12 +130,13 @@ def _lines(found: Sequence[Outcome], made: str, settings: Sequence[str]) -> Iter
     yield "|" + "---|" * 6
     for task in tasks:
         full = {one.run: one.score for one in _of(found, task, OFFLINE)}
-        for arm in (*ARMS, MODEL):
-            of_arm = _of(found, task, arm)
-            if of_arm and arm != PLAIN:
-                scores = [one.score for one in of_arm]
-                above = "" if arm == OFFLINE else _paired(full, {one.run: one.score for one in of_arm})
-                yield f"| {task} | {arm} | {len(of_arm)} | {iqm(scores):.3f} | {_interval(scores)} | {above} |"
+        for arm, of_arm in _searches(found, task):
+            scores = [one.score for one in of_arm]
+            above = "" if arm == OFFLINE else _paired(full, {one.run: one.score for one in of_arm})
+            yield f"| {task} | {arm} | {len(of_arm)} | {iqm(scores):.3f} | {_interval(scores)} | {above} |"
+
+
+def _costs(found: Sequence[Outcome], tasks: Sequence[str]) -> Iterator[str]:
     yield from ("", "## What the search costs beside plain training", "")
     yield "`own work` is the time in which nothing was trained: proposing, checking, judging, starting up."
     yield ""
@@ -125,10 +145,15 @@ def _lines(found: Sequence[Outcome], made: str, settings: Sequence[str]) -> Iter
     for task in tasks:
         plain = _of(found, task, PLAIN)
         pace = sum(one.seconds for one in plain) / sum(one.steps for one in plain) if plain else None
-        for arm in (*ARMS, MODEL):
-            if arm != PLAIN and (of_arm := _of(found, task, arm)):
-                yield _cost(task, arm, of_arm, pace)
-    yield from ("", f"Made {made}.", "", *(f"- {line}" for line in settings))
+        for arm, of_arm in _searches(found, task):
+            yield _cost(task, arm, of_arm, pace)
+
+
+def _searches(found: Sequence[Outcome], task: str) -> Iterator[tuple[str, list[Outcome]]]:
+    """All arms that search and were run."""
+    for arm in (*ARMS, MODEL):
+        if arm != PLAIN and (of_arm := _of(found, task, arm)):
+            yield arm, of_arm
 
 
 def _cost(task: str, arm: str, found: Sequence[Outcome], pace: float | None) -> str:
@@ -148,8 +173,8 @@ def _average(values: Iterator[float]) -> float:
     return sum(known) / len(known)
 
 
-def _mean(values: object) -> str:
-    known = list(values)  # type: ignore[call-overload]
+def _mean(values: Iterable[float]) -> str:
+    known = list(values)
     return f"{iqm(known):.3f}" if known else ""
 
 

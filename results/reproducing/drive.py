@@ -16,7 +16,7 @@ from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.telling.trace import Event
 from marlsmith.results.past import PastRun
 from marlsmith.results.reproducing.maker import Maker
-from marlsmith.results.reproducing.plan import Cell
+from marlsmith.results.reproducing.plan import Cell, What, named
 from marlsmith.results.reproducing.sharing import Sharing, Trainings
 from marlsmith.schemas import UserError, printable
 
@@ -24,6 +24,10 @@ MADE = "made.json"
 _FREE = ("workers", "branch_seconds", "unsafe_jail")
 _FREE_OF_ROLES = ("budget", "prompts", "prompts_version", "manual_seconds")
 """What may differ when a table is gone on with: it changes no number, or is written anew."""
+
+
+class OtherSettings(UserError):
+    """A cell that is there was run with other settings; says which, and leaves open what to do."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,18 @@ class Order:
     settings: RunSettings
 
 
+def begun(what: What, directory: Path) -> dict[Cell, PastRun]:
+    """The runs of a table that a directory holds, finished or not, whatever they were made with."""
+    places = sorted(file.parent for file in directory.glob("*/run.toml"))
+    cells = named(what, [place.name for place in places])
+    return {cell: PastRun.open(directory / cell.name) for cell in cells}
+
+
 class Table:
     """The runs of a table under one directory, done or still to do."""
 
     def __init__(self, directory: Path, orders: Sequence[Order], budget: Budget, *, shares: bool) -> None:
-        """`shares`: a training that two cells have in common is done once. Raises UserError where a cell that is
-        there was run with other settings."""
+        """`shares`: a training that two cells have in common is done once. Raises OtherSettings."""
         self.directory, self.orders, self._budget, self._shares = directory, tuple(orders), budget, shares
         for order in self.orders:
             if (self.place(order.cell) / "run.toml").exists():
@@ -140,10 +150,7 @@ def _require_same(directory: RunDirectory, settings: RunSettings) -> None:
     for name in before:
         if before[name] != now[name]:
             was, said = (printable(str(each[name]), 60) for each in (before, now))
-            raise UserError(
-                f"{directory.path} was run with {name} {was}, and now it would be {said}: "
-                "say the same again, or choose another --out"
-            )
+            raise OtherSettings(f"{directory.path} was run with {name} {was}, and now it would be {said}")
 
 
 def _compared(settings: RunSettings) -> dict[str, object]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from marlsmith.agents.settings import OFFLINE, RANDOM
 from marlsmith.results.reproducing import paper
 from marlsmith.schemas import Scope, UserError, printable
 
 Scopes = Literal["own", "team", "both"]
+What = Literal["table2", "checks"]
 
 NATIVE = "native"
 ROWS = tuple(paper.TABLE_2)
@@ -92,7 +94,7 @@ CHECK_TASKS = {
     "reference": "mpe/simple_reference",
     "foraging": "lbf/8x8-2p-2f-coop",
 }
-OFFLINE, RANDOM, BEST_OF_N, PLAIN, MODEL = "offline", "random", "best-of-n", "plain", "model"
+BEST_OF_N, PLAIN, MODEL = "best-of-n", "plain", "model"
 ARMS = (OFFLINE, RANDOM, BEST_OF_N, PLAIN)
 """`plain` is one training of the native task, as long as a whole search."""
 
@@ -123,3 +125,15 @@ def checks(
         for arm in arms
         for method, overrides, generator in [how[arm]]
     )
+
+
+# ---------------------------------------------------------------- what is there
+
+
+def named(what: What, directories: Collection[str]) -> tuple[Cell, ...]:
+    """The cells whose runs these directories are, by their names alone; others are none of this table's."""
+    if what == "table2":
+        known = table2(ROWS, paper.COLUMNS, "both")
+    else:  # runs are numbered from 0 on, so there are no more than directories
+        known = checks((*ARMS, MODEL), tuple(CHECK_TASKS), "own", len(directories), steps=1, seeds=1)
+    return tuple(cell for cell in known if cell.name in directories)

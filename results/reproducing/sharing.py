@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -91,7 +92,7 @@ class SharingExecutor:
         if found is not None:
             source, evaluation = found
             if (source / CHECKPOINT).is_file():
-                os.link(source / CHECKPOINT, directory / CHECKPOINT)
+                _put(source / CHECKPOINT, directory / CHECKPOINT)
             return evaluation.model_copy(
                 update={"branch": request.branch, "candidate": request.candidate, "checkpoint": None}
             )
@@ -121,3 +122,11 @@ class Sharing:
 
     def equip(self, directory: RunDirectory, executor: Executor) -> Parts:
         return self._outfitter.equip(directory, executor)
+
+
+def _put(source: Path, target: Path) -> None:
+    """The same file where the disk knows such, else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

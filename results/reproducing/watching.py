@@ -37,7 +37,8 @@ class Course:
         self.cells = len(table.orders)
         self._places = {order.cell: table.past(order.cell) for order in table.orders if order.cell not in self.took}
         self.cell: Cell | None = None
-        self.steps, self.round, self.best, self.seconds = Steps(), 1, -1.0, 0.0
+        self.best: float | None = None
+        self.steps, self.round, self.seconds = Steps(), 1, 0.0
 
     def take(self, cell: Cell, event: Event) -> None:
         if cell != self.cell:
@@ -48,7 +49,7 @@ class Course:
 
     def _begin(self, cell: Cell) -> None:
         self.cell = cell
-        self.steps, self.round, self.best = Steps(), 1, -1.0
+        self.steps, self.round, self.best = Steps(), 1, None
         past = self._places.get(cell)
         for event in past.events if past is not None else ():
             self._take(event)
@@ -60,7 +61,8 @@ class Course:
         if event["event"] == "proposal":
             self.round = event["round"]
         elif event["event"] == "tool_result" and event["candidate"] != "native":
-            self.best = max(self.best, event["evaluation"]["score"] or -1.0)
+            known = (self.best, event["evaluation"]["score"])
+            self.best = max((score for score in known if score is not None), default=None)
 
     @property
     def share(self) -> float:
@@ -77,13 +79,13 @@ class Course:
     def left(self) -> str:
         under_way = self.cell is not None and self.cell not in self.took
         current = (self.cell, self.share, self.seconds) if self.cell is not None and under_way else None
-        seconds = seconds_left(self.work, self.took, current)
+        seconds = None if len(self.took) == self.cells else seconds_left(self.work, self.took, current)
         return "" if seconds is None else f"{spoken(seconds)} left"
 
     @property
     def state(self) -> str:
         """Of the cell under way."""
-        best = f", best so far {self.best:.2f}" if self.best >= 0 else ""
+        best = f", best so far {self.best:.2f}" if self.best is not None else ""
         return f"round {self.round}{best}"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table as Grid
 
+from marlsmith.graph.telling.speech import count
 from marlsmith.results.reproducing.paper import COLUMNS
 from marlsmith.results.reproducing.plan import label
 from marlsmith.results.reproducing.table import Entry, Missing, Round, lines
@@ -15,9 +16,11 @@ from marlsmith.results.reproducing.table import Entry, Missing, Round, lines
 LEGEND = (
     "Coverage (share of landmarks that had an agent within 0.1 at any time of the episode): interquartile mean over "
     "fresh seeds with its 95% interval, and in parentheses the paper's number. ▲ the interval lies above the paper's "
-    "number, △ only the mean does. (team): features read other agents' observations, as the paper's listings do, which "
-    "breaks decentralised execution. LR and LER design no features, so that both scopes are one run; the native row is "
-    "measured on the same seeds as all others of its column."
+    "number, △ only the mean does. Each cell is one search with one run seed: its interval is over the seeds of the "
+    "final comparison, and says nothing of how another search would have gone. (team): features read other agents' "
+    "observations, as the paper's listings do, which breaks decentralised execution. LR and LER design no "
+    "features, so that both scopes are one run; the native row is measured on the same seeds as all others of its "
+    "column."
 )
 
 
@@ -47,12 +50,11 @@ def _markdown(
         cells = [_cell(at.get((row, scope, column))) for column in columns]
         yield f"| {label(row, scope)} | {' | '.join(cells)} |"
     yield ""
-    above, surely = (
-        sum(entry.above for entry in _designed(found)),
-        sum(entry.surely_above for entry in _designed(found)),
-    )
-    yield f"Of {len(_designed(found))} numbers with a designed signal {above} are above the paper's, {surely} of them"
-    yield "with their whole interval."
+    designed = _designed(found)
+    above, surely = sum(entry.above for entry in designed), sum(entry.surely_above for entry in designed)
+    numbers = count(len(designed), "number")
+    yield f"Above the paper's number: {above} of {numbers} with a designed signal, {surely} of them with the whole"
+    yield "interval."
     for gap in missing:
         yield f"{gap.cell.words}: no number on fresh seeds ({gap.reason})."
     if rounds:
@@ -109,7 +111,7 @@ FIELDS = (
 
 
 def table_csv(found: Sequence[Entry]) -> str:
-    """A line for each number; `scores` has one for each seed, between spaces."""
+    """A line for each number; `scores` has one for each seed, between spaces. No scope: no features are designed."""
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
@@ -124,7 +126,7 @@ def plain(entry: Entry) -> dict[str, object]:
     return {
         "row": entry.row,
         "column": entry.column,
-        "scope": entry.scope or "both",
+        "scope": entry.scope,
         "candidate": entry.candidate,
         "score": round(entry.score, 4),
         "low": round(entry.interval[0], 4),

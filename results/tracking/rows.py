@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from marlsmith.graph.adapting.merging import merged
-from marlsmith.graph.naming import PLAIN_BRANCH
+from marlsmith.graph.naming import FINAL_BRANCH, PLAIN_BRANCH, is_confirmation, is_plain
 from marlsmith.graph.state import NATIVE_ID
 from marlsmith.graph.telling.trace import Event
 from marlsmith.schemas import CurvePoint, Evaluation, printable
@@ -101,12 +100,12 @@ class Rows:
         self._untold.append((line, found))
         if line.startswith("confirm/"):
             self._confirmed[event["candidate"]] = found
-        if line.startswith(f"main/{PLAIN_BRANCH}"):
+        if is_plain(event["branch"]):
             self._plain.append(found)
         yield from _curve(line, found.curve, seconds)
         shares = {f"term_share/{_plain_name(name)}": term.share for name, term in found.terms.items()}
         yield _numbers(line, found.curve[-1].steps if found.curve else found.steps, shares, seconds)
-        self._steps += found.steps * len(found.seeds)
+        self._steps += found.environment_steps
         yield from self._cost(event, self._steps)
 
     def _cost(self, event: Event, steps: int) -> Iterator[Row]:
@@ -146,6 +145,8 @@ class Rows:
             for lap in main["laps"] if best else ():
                 yield from _lap("result/best", lap, seconds)
             if self._plain:
+                from marlsmith.graph.adapting.merging import merged  # scipy: few runs need it
+
                 yield from _curve("result/native", merged(PLAIN_BRANCH, self._plain).curve, seconds)
         else:
             for line, id in (("result/native", NATIVE_ID), ("result/best", best.get("candidate"))):
@@ -168,9 +169,9 @@ class Rows:
 def line_of(branch: str) -> str:
     """`search/s1r2c3-h1`, `confirm/s1r2c3`, `main/plain-h2`: told apart by what its training was for."""
     name = _plain_name(branch)
-    if re.match(rf"main-s|{PLAIN_BRANCH}|final", name):
+    if is_plain(name) or name.startswith(("main-s", FINAL_BRANCH)):
         return f"main/{name}"
-    return f"confirm/{name.replace('-confirm', '')}" if "-confirm" in name else f"search/{name}"
+    return f"confirm/{name.replace('-confirm', '')}" if is_confirmation(name) else f"search/{name}"
 
 
 def hyperparameters(settings: Mapping[str, Any]) -> dict[str, Hyperparameter]:

@@ -54,7 +54,7 @@ class Listener:
             self._catch_up()
 
     def close(self) -> None:
-        for name, tracker in self._trackers.items():
+        for name, tracker in list(self._trackers.items()):  # one that fails is taken out
             with self._sparing(name):
                 tracker.close()
 

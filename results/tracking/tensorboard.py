@@ -17,6 +17,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from marlsmith.results.past import PastRun
 from marlsmith.results.tracking.rows import Numbers, Row, Settings, Text
+from marlsmith.schemas import UserError
 
 DIRECTORY = "tensorboard"
 OPEN_FILES = 16
@@ -29,6 +30,8 @@ class TensorBoard:
 
     def __init__(self, run: PastRun) -> None:
         self._directory = run.path / DIRECTORY
+        if self._directory.is_symlink():  # a run may come from anybody
+            raise UserError(f"{self._directory} is a link: remove it, so that nothing is written where it leads")
         self._begun = run.created.timestamp()
         self._name = run.name
         self._known = set(_kept(self._directory))

@@ -97,12 +97,28 @@ def test_a_body_is_as_large_as_it_is_and_the_view_never_moves() -> None:
     assert widths[0] == pytest.approx(2 * 0.15 / 4 * 0.9 * particles.SHOWN / 2, abs=3)
 
 
-def test_both_films_of_a_pair_have_one_view() -> None:
+def test_both_films_of_a_pair_have_one_view_that_a_stray_agent_does_not_widen() -> None:
     landmarks = series(*[[[0.2, 0.2]]] * 2)
     near = recording(SPREAD, agent_pos=series(*[[[0.1, 0.1]]] * 2), landmark_pos=landmarks)
-    far = recording(SPREAD, agent_pos=series([[0.1, 0.1]], [[0.1, -5.0]]), landmark_pos=landmarks)
+    far = recording(SPREAD, agent_pos=series([[0.1, 0.1]], [[0.1, -1.3]]), landmark_pos=landmarks)
+    gone = recording(SPREAD, agent_pos=series([[0.1, 0.1]], [[0.1, -5.0]]), landmark_pos=landmarks)
     assert particles.camera_of([near]) == particles.MARGIN
-    assert particles.camera_of([near, far]) == particles.MARGIN * 5
+    assert particles.camera_of([near, far]) == pytest.approx(particles.MARGIN * 1.3)
+    assert particles.camera_of([near, gone]) == pytest.approx(particles.MARGIN * particles.WIDEST)
+    assert particles.STRAYED in particles.credit([near, gone])
+    assert particles.STRAYED not in particles.credit([near, far])
+
+
+def test_an_agent_that_has_left_the_view_is_pointed_to_from_its_border() -> None:
+    gone = recording(
+        SPREAD, agent_pos=series([[0.0, 0.0]], [[0.0, -5.0]]), landmark_pos=series(*[[[0.5, 0.5]]] * 2)
+    )  # fmt: skip
+    camera = particles.camera_of([gone])
+    first, second = particles.frames(gone, camera)
+    border = particles.pixel((0.0, -1.05 * camera), camera)
+    assert is_near(colour(second, border), particles.ARROW)
+    assert is_near(colour(first, border), (255, 255, 255))
+    assert is_near(colour(second, particles.pixel((0.0, 0.0), camera)), (255, 255, 255)), "it is not where it was"
 
 
 @pytest.mark.parametrize("task", ["mpe/simple_reference", "mpe/simple_speaker_listener_sparse"])
@@ -197,7 +213,7 @@ def test_drawing_leaves_this_process_as_it_was() -> None:
     first, second = drawn([played]), drawn([played])
     assert first == second, "the same episode is the same film"
     assert len(first[0].data) < pictures.MOST_BYTES
-    assert first[0].credit == "drawn by mpe2's renderer"
+    assert first[0].credit.startswith("drawn by mpe2's renderer")
     assert dict(os.environ) == before
 
 

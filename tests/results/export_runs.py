@@ -10,6 +10,7 @@ import torch
 
 from marlsmith.graph.methods import Method, RunSettings
 from marlsmith.graph.run_directory import CHECKPOINT, RunDirectory
+from marlsmith.graph.telling.trace import LapStanding, MainRunStory
 from marlsmith.marl.checkpoint import pack
 from marlsmith.marl.config import BranchRequest, TrainConfig
 from marlsmith.marl.signals.program import Program, build_program
@@ -20,6 +21,11 @@ from marlsmith.schemas import Candidate, Evaluation, Signal
 
 SEEDS = (3, 8)
 ID = "s1r1c1"
+LAP = LapStanding(stage=1, steps=64, candidate=ID, score=0.5, interval=None, rolled_back_to=None)
+MAIN_RUN = MainRunStory(
+    laps=(LAP,), peak=0.5, final=0.5, area=0.5, competence=None, pairs=0, dropped=0, audited=0, missed=0, steps_saved=0,
+    main_steps=128, search_steps=0,
+).model_dump(mode="json")  # fmt: skip
 
 
 class MadeRun:
@@ -56,7 +62,7 @@ class MadeRun:
             "event": "finished", "run": str(path), "native": standing, "best": best,
             "gain": {"mean": 0.0, "interval": [-0.1, 0.1]}, "phase": "confirm", "promoted": promoted,
             "reason": "for the test", "jail": {"sound": True, "unsafe": False},
-            "main": {"laps": [{"stage": 1}]} if main_run else None,
+            "environment_steps": 128, "main": MAIN_RUN if main_run else None,
         })  # fmt: skip
 
     def _train(self, task: str) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from statistics import fmean
 
 import pytest
-from graph_fakes import Equipment, FakeExecutor, ScriptedGenerator, ScriptedValidator, proposal, weight_of
+from graph_fakes import (
+    Equipment,
+    FakeExecutor,
+    ScriptedGenerator,
+    ScriptedValidator,
+    make_main_run,
+    proposal,
+    weight_of,
+)
 from page_runs import CurvedExecutor, adapted, asked, rewritten, searched, waiting
 
 from marlsmith.graph.naming import confirm_branch
+from marlsmith.graph.run import start
 from marlsmith.results.page import lineage
 from marlsmith.results.page.account import account, score_name
 from marlsmith.results.page.decisions import Decision
@@ -16,7 +26,7 @@ from marlsmith.results.page.lineage import drawing, family
 from marlsmith.results.page.parts import Allowance
 from marlsmith.results.page.pictures import learning, terms
 from marlsmith.results.past import PastRun
-from marlsmith.schemas import EndpointError, Review, UserError
+from marlsmith.schemas import EndpointError, Review, UserError, paired_scores
 
 MESSAGES = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "which?"}]
 
@@ -93,6 +103,7 @@ def test_an_adapted_run_is_compared_with_the_training_without_a_signal(main_run)
     assert [kin.id for kin in found.family if kin.standing == "promoted"] == [best]
     costs, main = dict(found.costs), main_run.require_finished()["main"]
     assert costs["of them the main run"] == f"{main['main_steps']:,}"
+    assert costs["of them beside it"] == f"{main['search_steps']:,}", "one split on the page, and in the story"
     parts = [int(value.replace(",", "")) for name, value in found.costs if name.startswith("of them")]
     assert sum(parts) == main_run.require_finished()["environment_steps"]
     assert costs["environment steps"] == f"{sum(parts):,}"
@@ -113,6 +124,32 @@ def test_an_adapted_run_without_a_promotion_is_the_plain_training(tmp_path):
     found = account(adapted(tmp_path / "run", {(1, 1): [-1.0]}, stages=1)).answer
     assert found.sentence.startswith("No signal earned its way in: the main run is the plain training")
     assert found.why.startswith("Not promoted: ")
+    assert found.stages == ()
+
+
+def test_of_several_stages_without_a_promotion_each_says_why(tmp_path):
+    run = adapted(tmp_path / "run", {(1, 1): [-1.0], (2, 1): [-2.0]})
+    reasons = [event["verdict"]["reason"] for event in run.of("judged") if event["verdict"]["decision"] == "keep"]
+    assert len(set(reasons)) == 2
+    assert account(run).answer.stages == (f"stage 1: {reasons[0]}", f"stage 2: {reasons[1]}")
+
+
+def test_a_promotion_beside_an_interval_that_holds_zero_is_explained(run, tmp_path):
+    def narrow(event):
+        return event | {"gain": {"mean": 0.1, "interval": [-0.01, 0.21]}} if event["event"] == "finished" else event
+
+    (caution,) = account(rewritten(copied(run, tmp_path), narrow)).answer.cautions
+    assert "holds 0" in caution
+    assert "its one-sided bound on fresh seeds decides" in caution
+
+
+def test_a_prelude_has_fresh_seeds_and_a_main_run_its_members(tmp_path):
+    list(start(make_main_run("lero+also", stages=1, rounds=1), Equipment(CurvedExecutor()), tmp_path / "run"))
+    run = PastRun.open(tmp_path / "run")
+    fresh = run.of("stage_started")[0]["confirm_seeds"]
+    said = dict(account(run).trust)["seeds of the comparison"]
+    assert said == f"{', '.join(map(str, fresh))}; the same members, on fresh random numbers and episodes"
+    assert "Confirmation on fresh seeds" in [chapter.title for chapter in account(run).chapters]
 
 
 # ---------------------------------------------------------------- a run that has not ended
@@ -174,6 +211,14 @@ def test_every_decision_stands_in_its_order(run):
     assert [each.who for each in found.chapters[2].decisions] == ["tool", "validator", "judge", "judge"]
     told = {row[0] for each in decisions(run) for table in each.tables for row in table.rows}
     assert told >= set(run.evaluations), "every training has its row"
+
+
+def test_an_event_of_another_version_is_passed_over(run, tmp_path):
+    lines = (run.path / "events.jsonl").read_text().splitlines(keepends=True)
+    foreign = copied(run, tmp_path)
+    strange = ['{"event": "close"}\n', '{"event": "flush"}\n', '{"event": "code"}\n']
+    (foreign.path / "events.jsonl").write_text("".join(lines[:4] + strange + lines[4:]))
+    assert decisions(PastRun.open(foreign.path)) == decisions(run)
 
 
 def test_a_diagnosis_cites_its_evidence(run):
@@ -291,14 +336,34 @@ def test_what_does_not_fit_is_left_out_and_said_to_be():
 
 def test_the_family_has_scores_gains_and_what_came_of_each(run):
     kin = {each.id: each for each in family(run)}
-    control = run.evaluations["control-s1"].score
+    control = run.evaluations["control-s1"]
     best = run.require_finished()["best"]["candidate"]
     for id, each in kin.items():
         assert each.score == run.evaluations[id].score
-        assert each.gain == pytest.approx(run.evaluations[id].score - control)
+        pairs = paired_scores(control, run.evaluations[id])
+        assert len(pairs) == 4
+        assert each.gain == pytest.approx(fmean(score - native for score, native in pairs))
     assert kin[best].standing == "promoted"
-    assert confirm_branch(best) in run.evaluations
+    again = run.evaluations[confirm_branch(best)].score
+    assert kin[best].came == f"promoted, confirmed at {again:.3f}"
+    assert kin[best].short == f"{kin[best].score:.3f}→{again:.3f}"
     assert set(kin) == {row[0] for row in lineage.table(family(run)).rows}
+
+
+def test_who_passed_the_gate_and_was_behind_in_the_confirmation_was_not_refused_by_the_gate(main_run):
+    (event,) = [event for event in main_run.of("judged") if event["phase"] == "confirm"]
+    rows, kin = {row["candidate"]: row for row in event["compared"]}, {each.id: each for each in family(main_run)}
+    first, second = kin["s1r1c1"], kin["s1r1c2"]
+    assert first.came.startswith(f"promoted, confirmed at {rows['s1r1c1']['score']:.3f}, gain +")
+    said = "passes the gate; in the confirmation gained too, behind s1r1c1, at "
+    assert second.came.startswith(f"{said}{rows['s1r1c2']['score']:.3f}, gain +")
+    assert (first.standing, second.standing) == ("promoted", "kept")
+    assert kin["s1r1c3"].came == "refused by the gate"
+    (table,) = [
+        table for each in decisions(main_run) for table in each.tables
+        if ("s1r1c2", "gained too, behind s1r1c1") in {(row[0], row[-1].partition(":")[0]) for row in table.rows}
+    ]  # fmt: skip
+    assert table.caption.startswith("Against the control")
 
 
 def test_in_the_drawing_children_lie_below_their_parents_and_nothing_overlaps(run):
@@ -354,3 +419,16 @@ def test_a_candidate_that_is_none_is_damage(run, tmp_path):
 
 def test_the_score_is_called_by_its_metric(run):
     assert score_name(run) == "coverage"
+
+
+def test_where_several_metrics_are_the_score_the_task_says_which(run, tmp_path):
+    def nothing(event):
+        if found := event.get("evaluation"):
+            found["metrics"] = {"success": found["score"], "final_success": found["score"]}
+        return event
+
+    alike = copied(run, tmp_path)
+    assert score_name(rewritten(alike, nothing)) == "score", "nobody knows this task any more"
+    file = alike.path / "run.toml"
+    file.write_text(file.read_text().replace('task = "points"', 'task = "mpe/simple_spread_sparse"'))
+    assert score_name(PastRun.open(alike.path)) == "success"

@@ -215,6 +215,25 @@ def test_every_word_stands_out_from_its_ground(browser, pages, name, dark, tmp_p
     assert browser.says(CONTRASTS) == []
 
 
+ENDS = """
+(() => {
+  const box = each => document.querySelector(each).getBoundingClientRect();
+  const tracks = [...document.querySelectorAll('.track')].map(each => each.getBoundingClientRect());
+  return [...tracks.map(each => [each.left, each.right]),
+          [box('.ends span:first-child').left, box('.ends span:last-child').right]];
+})()
+"""
+
+
+def test_the_ends_of_the_axis_stand_under_those_of_its_lines(browser, pages):
+    for width in (1280, 360):
+        browser.open(pages["searched"], width)
+        first, *others = browser.says(ENDS)
+        assert len(others) == 2
+        for each in others:
+            assert each == pytest.approx(first, abs=1)
+
+
 def test_who_asks_for_less_motion_gets_the_still_picture(browser, pages):
     for still in (False, True):
         browser.open(pages["searched"], 1280, still=still)

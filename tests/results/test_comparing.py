@@ -121,6 +121,15 @@ def test_replications_are_one_row_in_which_each_run_counts_once(tmp_path: Path) 
     assert group.improvements[1].probability == pytest.approx(2.5 / 3)  # above .75 and .3, level with .95
 
 
+def test_each_run_stands_on_a_methods_curve_with_the_interquartile_mean_of_its_seeds(tmp_path: Path) -> None:
+    """Of 0, .6, .8 and 1 that is .7, where the mean is .6; a run that kept only the mean stands with that."""
+    scores = {"best": (0.0, 0.6, 0.8, 1.0), "native": (0.0, 0.0, 0.0, 0.0)}
+    pasts = [from_scratch(tmp_path / "a", **scores), from_scratch(tmp_path / "b", seed=1, known=False, **scores)]
+    ((row,),) = (group.rows for group in groups(pasts, "method"))
+    assert row.outcome_curve[-1].scores == pytest.approx((0.7, 0.6))
+    assert row.outcome_curve[0].scores == pytest.approx((0.35, 0.3))
+
+
 def test_methods_of_one_name_are_told_apart(tmp_path: Path) -> None:
     pasts = [from_scratch(tmp_path / "a"), from_scratch(tmp_path / "b", roles=MODEL)]
     (group,) = groups(pasts, "method")
@@ -161,9 +170,9 @@ def test_csv_has_one_row_for_each_run_seed_and_point(tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "all.csv").open(newline="")))
     assert tuple(rows[0]) == COLUMNS
     mine = [row for row in rows if row["run"] == "a"]
-    assert len(mine) == 4 * 2 * 3
+    assert len(mine) == 4 * (2 * 3 + 2), "and a mean for each of two points"
     assert {row["task"] for row in mine} == {'mpe/a,"b"'}
-    confirmed = [row for row in mine if row["branch"] == "s1r1c1-confirm"]
+    confirmed = [row for row in mine if row["branch"] == "s1r1c1-confirm" and row["point"] != "mean"]
     assert [(row["seed"], row["steps"], row["point"], float(row["score"])) for row in confirmed] == [
         ("100", "400", "curve", 0.45),
         ("101", "400", "curve", 0.5),
@@ -172,8 +181,12 @@ def test_csv_has_one_row_for_each_run_seed_and_point(tmp_path: Path) -> None:
         ("100", "800", "end", 0.9),
         ("101", "800", "end", 1.0),
     ]
-    old = [row for row in rows if row["run"] == "b" and row["point"] == "curve"]
-    assert [row["seed"] for row in old] == [""] * 8, "where only the mean is known no seed is named"
+    assert {row["native_return"] for row in confirmed} == {""}, "the seeds' own are not known"
+    means = [row for row in mine if row["branch"] == "s1r1c1-confirm" and row["point"] == "mean"]
+    assert [(row["seed"], row["steps"], float(row["score"]), row["native_return"], row["shaped_return"])
+            for row in means] == [("", "400", 0.475, "-1.0", "2.0"), ("", "800", 0.95, "-1.0", "2.0")]  # fmt: skip
+    old = [row for row in rows if row["run"] == "b" and row["point"] != "end"]
+    assert [(row["seed"], row["point"]) for row in old] == [("", "mean")] * 8, "where only the mean is known"
 
 
 def test_csv_has_the_laps_of_a_main_run(tmp_path: Path) -> None:
@@ -243,7 +256,10 @@ def test_marl_eval_of_an_adapted_run_has_its_laps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"best": (0.1, 0.2, 0.3), "native": (0.1, 0.1, 0.1)}, "as many of each in all of mpe"),
+        (
+            {"best": (0.1, 0.2, 0.3), "native": (0.1, 0.1, 0.1)},
+            r"simple_spread, a has 2 seeds .*; simple_spread, b has 3 seeds with 2 points: leave out .*--by method",
+        ),
         ({"known": False}, "b has no learning curve by seed"),
     ],
 )
@@ -258,17 +274,13 @@ def test_what_marl_eval_cannot_read_is_refused(tmp_path: Path, other: dict[str, 
 
 
 def test_a_picture_names_each_run_and_is_the_same_again(tmp_path: Path) -> None:
-    pasts = [
-        from_scratch(tmp_path / "a$_<b>", tokens=5),
-        from_scratch(tmp_path / "kept", promoted=False, known=False),
-        adapted(tmp_path / "laps", [(0.0, 0.0), (0.4, 0.6)], (0.1, 0.3), task="mpe/other"),
-    ]
+    pasts = [from_scratch(tmp_path / "a$_<b>", tokens=5), from_scratch(tmp_path / "kept", promoted=False, known=False)]
     found = groups(pasts, "run")
     draw(found, tmp_path / "one.svg")
     draw(found, tmp_path / "two.svg")
     drawn = (tmp_path / "one.svg").read_text()
     words = [text for element in ElementTree.fromstring(drawn).iter() for text in [element.text or ""]]
-    for name in ("a$_<b>", "kept (native kept)", "laps", "Tokens", "Money", "tokens of the run"):
+    for name in ("a$_<b>", "kept (native kept)", "Tokens", "Money", "tokens of the run"):
         assert any(name in word for word in words), name
     assert drawn == (tmp_path / "two.svg").read_text()
 

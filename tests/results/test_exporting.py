@@ -28,7 +28,8 @@ from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.methods import Method
 from marlsmith.marl.observing import Observer
 from marlsmith.marl.signals.view import Transitions, transition_view
-from marlsmith.marl.tasks import State
+from marlsmith.marl.tasks import State, mpe
+from marlsmith.marl.tasks.base import Episodes
 from marlsmith.results.exporting.write import export
 from marlsmith.schemas import NATIVE, Code, RewardConfig, Signal, UserError
 
@@ -88,7 +89,7 @@ def everything(agents: int, place: str = "agent_pos", more: str = "") -> Signal:
 
 def loaded(directory: Path, name: str) -> ModuleType:
     """A module of an export, found in its directory as by a user's own script."""
-    inside = ("signal_functions", "signal_env", "policy")
+    inside = ("signal_functions", "signal_env", "policy", "score")
     sys.path.insert(0, str(directory))
     try:
         for one in inside:
@@ -249,17 +250,73 @@ FOOD_TERMS = (
 )
 
 
-@pytest.mark.parametrize("world", ["8x8-2p-2f-coop", "10x10-3p-3f-2s"])
+FORAGING = {"8x8-2p-2f-coop": "Foraging-8x8-2p-2f-coop-v3", "10x10-3p-3f-2s": "Foraging-2s-10x10-3p-3f-v3"}
+WORLDS = [pytest.param("8x8-2p-2f-coop", marks=pytest.mark.slow), "10x10-3p-3f-2s"]
+
+
+@pytest.mark.parametrize("world", WORLDS)
 def test_the_wrapper_of_foraging(taken_home: Any, world: str) -> None:
     agents = 2 if "2p" in world else 3
     run, home = taken_home(f"lbf/{world}", everything(agents, more=FOOD_TERMS))
-    id = {"8x8-2p-2f-coop": "Foraging-8x8-2p-2f-coop-v3", "10x10-3p-3f-2s": "Foraging-2s-10x10-3p-3f-v3"}[world]
-    plain = gymnasium.make(id, disable_env_checker=True)
+    plain = gymnasium.make(FORAGING[world], disable_env_checker=True)
     env = loaded(home, "signal_env").SignalEnv(plain)
     eaten = 0.0
     for seed in range(6):
         eaten += float(np.sum(assert_same(env, run, partial(foraging_state, plain), seed, 50)))
     assert eaten > 0 or "coop" in world
+
+
+# ---------------------------------------------------------------- the score
+
+
+def our_metrics(task: Any, state: State, actions: Any) -> dict[str, float]:
+    """What marlsmith's own task says of one episode."""
+    states, rewards = [state], []
+    for action in actions:
+        state, native, _ = task.step(state, torch.tensor(action)[None, None])
+        states.append(state)
+        rewards.append(native)
+    played = Episodes(
+        {name: torch.stack([one[name] for one in states]) for name in states[0]},
+        torch.stack(rewards), torch.tensor(actions)[:, None, None], torch.ones(len(actions), 1, 1, dtype=torch.bool),
+    )  # fmt: skip
+    return {name: float(value.float()) for name, value in task.metrics(played).items()}
+
+
+SCORED = ["mpe/simple_spread_sparse", "mpe/simple_reference", "mpe/simple_speaker_listener_sparse"]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("name", [*SCORED, "lbf/10x10-3p-3f-2s"])
+def test_the_score_is_the_tasks_own(taken_home: Any, name: str, wrapped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is reached reaches far here: random play would succeed too seldom to tell."""
+    monkeypatch.setattr(mpe, "REACH", 0.7)
+    run, home = taken_home(name, code("def agent_reward(state):\n    return 0 * state.reward - 1\n"))
+    module, seeds = loaded(home, "score"), range(3, 9)
+    forages = name.startswith("lbf/")
+    plain = gymnasium.make(FORAGING["10x10-3p-3f-2s"], disable_env_checker=True) if forages else particles(name)
+    env = module.SignalEnv(plain) if wrapped else plain
+    task: Any = run.task
+    dense, draws, starts = getattr(task, "dense", task), np.random.default_rng(2), list[State]()
+    played: list[list[list[int]]] = []
+
+    def begin() -> None:
+        seed = seeds[len(starts)]
+        starts.append(foraging_state(plain) if forages else dense.reference_reset([seed]))
+        played.append([])
+
+    def act(observations: Any) -> dict[Any, int]:
+        sizes = [len(meanings) for meanings in task.card.actions.meanings]
+        played[-1].append([int(draws.integers(size)) for size in sizes])
+        return dict(zip(observations, played[-1][-1], strict=True))
+
+    found = module.score(env, act, begin=begin, episodes=len(seeds), seed=seeds[0])
+    ours = [our_metrics(task, state, actions) for state, actions in zip(starts, played, strict=True)]
+    for metric, value in found.items():
+        assert value == pytest.approx(np.mean([one[metric] for one in ours]), abs=1e-5), metric
+    assert task.card.score in found
+    assert found[task.card.score] > 0
+    assert not forages or found.keys() == ours[0].keys()
 
 
 @pytest.mark.parametrize("name", ["mpe/simple_spread", "mpe/simple_speaker_listener"])
@@ -471,13 +528,25 @@ def examples(home: Path) -> list[str]:
 def test_the_examples_of_the_readme_run_where_marlsmith_is_not(taken_home: Any, task: str) -> None:
     agents = 2 if "reference" in task else 3
     _, home = taken_home(task, everything(agents), trained=True)
-    random_play, policy_play, training = examples(home)
+    random_play, policy_play, scoring, training = examples(home)
+    scoring = scoring.replace("episodes=20", "episodes=1")
     compile(training, "training", "exec")
-    script = f"{BLOCKED}\n{random_play}\n{policy_play}\nprint('marlsmith' in sys.modules, len(rewards))"
+    script = f"{BLOCKED}\n{random_play}\n{policy_play}\n{scoring}\nprint('marlsmith' in sys.modules, len(rewards))"
     done = subprocess.run([sys.executable, "-c", script], cwd=home, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"False {agents}"
     assert "import marlsmith" not in "".join(file.read_text("utf-8") for file in home.glob("*.py"))
+
+
+def test_the_example_of_the_docs_runs(taken_home: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, home = taken_home("mpe/simple_spread", everything(3))
+    monkeypatch.setitem(sys.modules, "signal_env", loaded(home, "signal_env"))
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "export.md").read_text("utf-8"), re.S)
+    made: dict[str, Any] = {}
+    exec(example, made)
+    shown, _ = made["env"].reset(seed=0)
+    assert made["env"].training_steps == 100_000
+    assert all(len(row) > 18 for row in shown.values()), "the task's 18 numbers and the signal's features"
 
 
 def test_a_copy_of_the_wrapper_is_as_good(taken_home: Any, tmp_path: Path) -> None:
@@ -544,6 +613,8 @@ def test_the_readme_and_the_facts(taken_home: Any) -> None:
     said, facts = (home / "README.md").read_text("utf-8"), json.loads((home / "export.json").read_text("utf-8"))
     assert "It was **promoted**: for the test." in said
     assert "+0.000, 95% interval [-0.100, +0.100]" in said
+    assert "That interval holds zero: it has two sides, and the bound that decides has one" in said
+    assert f"the highest score, {SEEDS[1]}; `Policy.load(seed={SEEDS[0]})` takes another one." in said
     assert "**Scope team**" in said
     assert "Rewards** stay the native ones" in said
     assert r"\<b\>Trust\</b\> \[me\](http://x) \`now\`" in said

@@ -14,6 +14,8 @@ from PIL import Image
 from marlsmith.graph.adapting.main_run import Lap
 from marlsmith.graph.methods import Method, RunSettings, method_from
 from marlsmith.graph.run_directory import RunDirectory
+from marlsmith.graph.state import Phase
+from marlsmith.graph.telling.trace import CandidateStanding, Finished, Standing
 from marlsmith.marl.config import BranchRequest, EvaluationConfig, TrainConfig
 from marlsmith.marl.local import LocalExecutor
 from marlsmith.marl.recording import Recording, Series
@@ -42,9 +44,13 @@ def call(branch: str, candidate: str, seeds: tuple[int, ...]) -> dict[str, Any]:
     return {"event": "tool_call", "branch": branch, "arguments": arguments}
 
 
-def finished(best: str | None = "s1r1c1", phase: str = "confirm", promoted: bool = True) -> dict[str, Any]:
-    standing = {"candidate": best} if best is not None else None
-    return {"event": "finished", "best": standing, "native": {}, "phase": phase, "promoted": promoted}
+def finished(best: str | None = "s1r1c1", phase: Phase = "confirm", promoted: bool = True) -> dict[str, Any]:
+    native = Standing(score=0.2, scores=(0.2,), interval=None, metrics={})
+    told = Finished(
+        run="run", native=native, best=CandidateStanding(**dict(native), candidate=best) if best is not None else None,
+        gain=None, phase=phase, promoted=promoted, reason="so it is", environment_steps=0,
+    )  # fmt: skip
+    return told.model_dump(mode="json")
 
 
 SEARCHED = [

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+import shutil
+import tomllib
 from collections import Counter
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -13,6 +16,7 @@ from page_runs import HOSTILE, large
 from typer.testing import CliRunner
 
 from marlsmith.cli import app
+from marlsmith.graph import toml
 from marlsmith.results.page.account import STORY_WIDTH, Standing, account
 from marlsmith.results.page.film import Film, Shot
 from marlsmith.results.page.page import render, ruler
@@ -139,9 +143,34 @@ def test_words_from_outside_are_shown_as_they_are_and_are_never_markup(pages):
     assert html.escape(HOSTILE[:8]) in pages["hostile"]
 
 
+def test_a_page_that_is_given_away_holds_no_secret_seed_and_no_address(searched_run, tmp_path):
+    shutil.copytree(searched_run.path, tmp_path / "run")
+    file, seed, host = tmp_path / "run" / "run.toml", 3251696179356522575, "10.1.2.3:8000"
+    manifest = tomllib.loads(file.read_text())
+    manifest["settings"]["evaluation"]["seed"] = seed
+    roles = manifest["settings"]["roles"]
+    roles["models"] = {"good": {"model": "small-1", "base_url": f"http://{host}/v1"}}
+    roles["generators"] = ["good"]
+    file.write_text(toml.dumps(manifest))
+    message = f"http://{host}/v1 is slow; {host} answers"
+    warning = {"event": "warning", "stage": 1, "round": 1, "message": message}
+    with (tmp_path / "run" / "events.jsonl").open("a") as events:
+        events.write(json.dumps(warning) + "\n")
+    run = PastRun.open(tmp_path / "run")
+    page = page_of(run)
+    assert str(seed) not in page
+    assert "10.1.2.3" not in page
+    text = Reader(page).text
+    assert "drawn from a seed that is this machine's own, see run.toml" in text
+    assert "small-1 at this machine's own, see run.toml" in text
+    assert 'seed = "this machine\'s own, see run.toml"' in text
+    assert "[this machine's own, see run.toml] is slow" in text
+
+
 def test_sixty_candidates_and_all_their_words_stay_small(tmp_path):
     run = large(tmp_path / "run")
-    told, page = account(run), page_of(run)
+    told = account(run)
+    page = render(told, learning(run, told.family, told.score), terms(run, told.family))
     assert len(told.family) == 60
     assert len(page.encode()) < 5_000_000
     notes = [folded.note for chapter in told.chapters for each in chapter.decisions for folded in each.folded]
@@ -173,12 +202,10 @@ def test_scores_beyond_0_and_1_have_a_line_of_their_own():
 
 
 def test_the_film_has_a_still_picture_and_words(runs):
-    shot = Shot(
-        data=b"RIFF moving", mime="image/webp", still=b"\x89PNG still", alt="all <covered>", width=80, height=60
-    )
+    shot = Shot(data=b"RIFF moving", mime="image/webp", still=b"RIFF still", alt="all <covered>", width=80, height=60)
     read = Reader(page_of(runs["searched"], Film(None, shot, "No networks are left of the native task.")))
     (still,), (moving,) = read.of("source"), read.of("img")
-    assert still["srcset"].startswith("data:image/png;base64,")
+    assert still["srcset"].startswith("data:image/webp;base64,")
     assert "prefers-reduced-motion" in still["media"]
     assert moving["src"].startswith("data:image/webp;base64,")
     assert (moving["alt"], moving["width"], moving["height"]) == ("all <covered>", "80", "60")

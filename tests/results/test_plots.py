@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.axes import Axes
 
 from marlsmith.marl.statistics import bootstrap_interval, iqm
 from marlsmith.results.page import plots
@@ -206,6 +207,52 @@ def test_terms_are_those_of_the_best_training_of_the_best_candidates() -> None:
     assert [text for text in shown if re.fullmatch(r"c\d", text)] == ["c6", "c5", "c4", "c3", "c2"]
     assert shown[:5] == ["c6", "far", "75%", "near", "25%"]
     assert "2 further candidates not shown" in told(svg)
+
+
+def limits(draw: Callable[[Axes], None]) -> tuple[tuple[float, float], tuple[float, float]]:
+    figure, axes = plots._axes()
+    draw(axes)
+    plots._label_ends(axes, [])
+    assert figure.axes == [axes]
+    return axes.get_xlim(), axes.get_ylim()
+
+
+def test_a_scale_does_not_go_where_no_score_can_be() -> None:
+    nothing = Line("native", points((0.0, 0.0), (0.0, 0.0)), "native")
+    assert limits(lambda axes: plots._draw(axes, nothing))[1] == (0.0, 1.0)
+    little = Line("native", points((0.0, 0.0), (0.5, 0.5)), "native")
+    low, high = limits(lambda axes: plots._draw(axes, little))[1]
+    assert low == 0.0 < 0.5 < high
+    lost = Line("native", points((-20.0, -20.0), (-20.0, -20.0)), "native")
+    assert limits(lambda axes: plots._draw(axes, lost))[1] == (-20.5, -19.5)
+
+
+def test_the_curves_of_a_later_stage_begin_where_it_does() -> None:
+    later = [point.model_copy(update={"steps": 20_000 + 1000 * place}) for place, point in enumerate(BEST.points, 1)]
+    assert plots._begins_at(Line("s2r1c1", later, "best")) == 20_000
+    assert plots._begins_at(BEST) == 0
+    ticks = [text for text in texts(curves([Line("s2r1c1", later, "best")])) if text.endswith("k")]
+    assert "20k" in ticks
+    assert "0" not in texts(curves([Line("s2r1c1", later, "best")]))
+
+
+def test_small_scores_leave_room_for_their_digits() -> None:
+    figure, axes = plots._axes()
+    plots._draw(axes, Line("native", points((0.0, 0.001), (0.002, 0.003)), "native"))
+    plots._steps_and_score(axes, "success")
+    box = axes.yaxis.get_tightbbox()
+    assert box is not None
+    assert box.x0 >= 1
+    assert figure.axes == [axes]
+
+
+def test_a_promotion_is_named_where_the_curve_is_not() -> None:
+    places = {}
+    for first in (0.0, 1.0):
+        svg = laps([lap(0, first), lap(1, 1.0 - first)], [{"stage": 1, "candidate": "s1r2c1"}])
+        (named,) = [each for each in parsed(svg).iter(f"{SVG}text") if (each.text or "").strip() == "s1r2c1 promoted"]
+        places[first] = float((named.get("transform") or "").split("translate(")[1].split(" ")[1].strip(")"))
+    assert places[0.0] < places[1.0] - 30, "higher up the page"
 
 
 def test_nothing_at_all_is_said_to_be_nothing() -> None:

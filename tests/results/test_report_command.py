@@ -48,11 +48,12 @@ def test_the_film_is_made_unless_it_is_not_wanted(run, tmp_path, monkeypatch):
         return film.Film(None, None, "nothing <was> filmed")
 
     monkeypatch.setattr(film, "film", filmed)
-    report(run.path, "--out", tmp_path / "with.html")
+    first = report(run.path, "--out", tmp_path / "with.html")
     assert "nothing &lt;was&gt; filmed" in (tmp_path / "with.html").read_text()
     report(run.path, "--out", tmp_path / "without.html", "--no-animation")
     assert "filmed" not in (tmp_path / "without.html").read_text()
     assert asked == [run.path]
+    assert "playing (--no-animation leaves the film out)" in first.stderr
 
 
 def test_a_run_that_has_not_ended_has_its_page(tmp_path):
@@ -65,13 +66,13 @@ def test_errors_are_one_sentence_each(run, tmp_path):
     damaged = tmp_path / "damaged"
     shutil.copytree(run.path, damaged, ignore=shutil.ignore_patterns("report.html"))
     lines = [json.loads(line) for line in (damaged / "events.jsonl").read_text().splitlines()]
-    lines[-1].pop("native")
+    next(line for line in lines if line["event"] == "proposal").pop("parents")
     (damaged / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for words, said in (
         ((tmp_path / "nowhere",), "is not a run: it has no run.toml"),
         ((run.path, "--out", tmp_path), "is a directory: name a file by --out"),
         ((run.path, "--out", tmp_path / "no" / "page.html"), "is no directory: make it"),
-        ((damaged, "--no-animation"), "is damaged (KeyError: 'native'): restore its files"),
+        ((damaged, "--no-animation"), "is damaged (KeyError: 'parents'): restore its files"),
     ):
         done = report(*words)
         assert done.exit_code == 2

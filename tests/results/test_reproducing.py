@@ -15,7 +15,7 @@ import pytest
 
 from marlsmith.agents.asking.accounting import book
 from marlsmith.agents.asking.question import Question, Role
-from marlsmith.agents.settings import Budget, Limits
+from marlsmith.agents.settings import OFFLINE, RANDOM, Budget, Limits
 from marlsmith.graph.methods import RunSettings, method_from
 from marlsmith.graph.run import Paused, Stop
 from marlsmith.graph.telling.workload import Workload
@@ -114,12 +114,21 @@ def test_the_papers_numbers_stand_where_the_paper_has_them() -> None:
     assert all(len(numbers) == len(paper.COLUMNS) for numbers in paper.TABLE_2.values())
 
 
+def test_directories_are_known_by_their_names() -> None:
+    (lr, team) = plan.named("table2", ["mappo-spread-lero-team", "mappo-spread-lr", "spread-offline", "mine"])
+    assert (lr.row, lr.scope, team.row, team.scope) == ("lr", None, "lero", "team")
+    found = plan.named("checks", ["spread-random-1", "spread-offline", "mappo-spread-lr", "foraging-model"])
+    assert [(cell.column, cell.row, cell.seed) for cell in found] == [
+        ("spread", "offline", 0), ("foraging", "model", 0), ("spread", "random", 1),
+    ]  # fmt: skip
+
+
 def test_all_arms_of_a_check_take_as_many_steps() -> None:
     whole: dict[str, int] = {}
     for cell in plan.checks(plan.ARMS, ["spread"], "own", 1, steps=30_000, seeds=5):
         cell = replace(cell, overrides={"search_seeds": plan.SEARCH_SEEDS, "rounds": 4, **cell.overrides})
         whole[cell.row] = Workload(settings_of(cell, train=TrainConfig(steps=30_000))).whole
-    searches = {whole[arm] for arm in (plan.OFFLINE, plan.RANDOM, plan.BEST_OF_N)}
+    searches = {whole[arm] for arm in (OFFLINE, RANDOM, plan.BEST_OF_N)}
     assert searches == {(13 * 4 + 2 * 5) * 30_000}
     assert whole[plan.PLAIN] == pytest.approx(searches.pop(), rel=0.001)
 
@@ -172,7 +181,7 @@ def test_networks_that_the_search_only_looked_at_are_not_kept(tmp_path: Path) ->
 
 def test_other_settings_than_those_of_the_directory_are_refused_with_their_names(tmp_path: Path) -> None:
     run(table(tmp_path / "t", ONE_COLUMN[:1]), Fleet())
-    with pytest.raises(UserError, match=r"was run with train\.steps 100, and now it would be 200: say the same again"):
+    with pytest.raises(UserError, match=r"was run with train\.steps 100, and now it would be 200"):
         table(tmp_path / "t", ONE_COLUMN, train=TrainConfig(steps=200))
     with pytest.raises(UserError, match=r"method\.search_seeds 2, and now it would be 3"):
         table(tmp_path / "t", [replace(ONE_COLUMN[0], overrides={"search_seeds": 3})])
@@ -245,7 +254,7 @@ def test_marks_tell_a_mean_above_the_paper_from_an_interval_above_it() -> None:
     assert [entry(0.8, 0.75).mark, entry(0.8, 0.7).mark, entry(0.7, 0.6).mark] == ["▲", "△", ""]
     text = table_markdown([entry(), entry(0.7, 0.6, column="vdn-spread", paper=0.58)], [], "m", ["s"], {})
     assert "| LERO (own) | 0.800 [0.750, 0.900] ▲ (0.747) | 0.700 [0.600, 0.900] ▲ (0.580) |" in text
-    assert "Of 2 numbers with a designed signal 2 are above the paper's, 2 of them" in text
+    assert "Above the paper's number: 2 of 2 numbers with a designed signal, 2 of them" in text
 
 
 def test_the_csv_says_all_that_a_number_rests_on() -> None:
@@ -291,7 +300,7 @@ def test_training_time_counts_overlaps_once_and_nothing_that_a_kill_cut_off() ->
 
 def test_checks_pair_arms_by_run_and_leave_out_what_only_one_has() -> None:
     def one(arm: str, number: int, score: float) -> Outcome:
-        return Outcome("reference", arm, number, score, 0.2, True, 15, 1000, 20.0, 2.0)
+        return Outcome("reference", arm, number, score, 0.2, True, True, 15, 1000, 20.0, 2.0)
 
     found = [one("offline", 0, 0.9), one("offline", 1, 0.7), one("offline", 2, 0.1)]
     found += [one("random", 0, 0.5), one("random", 1, 0.4), one("plain", 0, 0.3)]
@@ -333,4 +342,7 @@ def test_the_course_of_a_table_comes_to_its_end(tmp_path: Path) -> None:
             assert outcome(cell, event).startswith(f"{cell.words}: 0.")
     assert done == sorted(done)
     assert done[-1] == pytest.approx(100)
+    assert course.left == ""
+    course.best = 0.0
+    assert course.state.endswith(", best so far 0.00")
     assert Course(one, shares=True).done == pytest.approx(100)

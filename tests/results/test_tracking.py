@@ -283,7 +283,8 @@ class Broken:
     def flush(self) -> None:
         raise AssertionError
 
-    close = flush
+    def close(self) -> None:
+        raise AssertionError
 
 
 def test_a_tracker_that_fails_warns_once_and_is_left_alone(
@@ -302,6 +303,29 @@ def test_a_tracker_that_fails_warns_once_and_is_left_alone(
     assert "the run goes on" in said
     assert f"`marlsmith track {run.path} --with wandb`" in said
     assert "\x1b" not in said
+
+
+def test_trackers_that_fail_as_they_close_harm_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first of them takes nothing from the others."""
+
+    class Unclosable(Broken):
+        def keep(self, row: Row) -> None: ...
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None:
+            raise TimeoutError("it does not answer")
+
+    monkeypatch.setattr("marlsmith.results.tracking.telling.open_tracker", lambda name, run: Unclosable())
+    run = a_run(tmp_path / "run", SEARCH)
+    listener = Listener(run.path, ["tensorboard", "wandb"])
+    listener.hear(run.events[-1])
+    listener.close()
+    said = capsys.readouterr().err
+    assert said.count("failed (TimeoutError: it does not answer)") == 2
+    assert all(f"{name} failed" in said for name in ("tensorboard", "wandb"))
 
 
 @pytest.mark.usefixtures("tensorboard")
