@@ -119,7 +119,7 @@ HEAVY = ("torch", "numpy", "langgraph", "langchain_core", "openai")
         ("run --help", HEAVY),
         ("show nowhere", HEAVY),
         ("report nowhere", HEAVY),
-        ("reproduce table2 --finished --out nowhere", HEAVY),
+        ("reproduce table2 --finished --out nowhere", ("torch",)),
         ("resume nowhere", ("torch", "openai")),
         ("check nowhere.py", ("langgraph", "langchain_core", "openai")),
     ],

@@ -54,7 +54,7 @@ def test_each_command_asks_before_it_begins(run: Path) -> None:
     """This run has told nothing, so it could be neither reported nor compared: the file is what is refused first."""
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     with pytest.raises(UserError, match=r"--out .*run.toml does not end in .html"):
-        write_report(run, run / "run.toml", animation=True)
+        write_report(run, run / "run.toml", animation=True, trusted=False)
     with pytest.raises(UserError, match=r"--csv .*events.jsonl does not end in .csv"):
         compare_runs([run], CompareOptions(csv=run / "events.jsonl"))
     with pytest.raises(UserError, match=r"--marl-eval .*x.csv does not end in .json"):

@@ -107,7 +107,7 @@ def taken_home(tmp_path: Path) -> Any:
 
     def take(task: str, signal: Signal, **more: Any) -> tuple[MadeRun, Path]:
         run = MadeRun(tmp_path / "run", task, signal, **{"trained": False, **more})
-        export(run.path, tmp_path / "home", ID)
+        export(run.path, tmp_path / "home", ID, trusted=True)
         return run, tmp_path / "home"
 
     return take

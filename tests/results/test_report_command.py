@@ -42,7 +42,7 @@ def test_the_same_run_gives_the_same_page_wherever_it_is_written(run, tmp_path):
 def test_the_film_is_made_unless_it_is_not_wanted(run, tmp_path, monkeypatch):
     asked = []
 
-    def filmed(run, progress):
+    def filmed(run, progress, *, trusted):
         asked.append(run.path)
         progress("playing")
         return film.Film(None, None, "nothing <was> filmed")
