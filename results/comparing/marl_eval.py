@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from marlsmith.results.comparing.files import writing
 from marlsmith.results.comparing.groups import Group
 from marlsmith.results.comparing.rows import Curve, Row, Scores
 from marlsmith.schemas import UserError
@@ -26,10 +27,8 @@ Runs = dict[str, dict[str, dict[str, Any]]]
 def write_marl_eval(found: Sequence[Group], file: Path) -> None:
     """Raises UserError where the runs do not fit together, or it cannot be written."""
     data = marl_eval(found)
-    try:
+    with writing(file):
         file.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {file} ({(error.strerror or '').lower()}): choose another file") from None
 
 
 def marl_eval(found: Sequence[Group]) -> dict[str, dict[str, dict[str, Runs]]]:

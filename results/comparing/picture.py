@@ -17,9 +17,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from marlsmith.marl.statistics import bootstrap_interval, iqm
+from marlsmith.results.comparing.files import writing
 from marlsmith.results.comparing.groups import Group
 from marlsmith.results.comparing.rows import Curve, Row
-from marlsmith.schemas import UserError, printable
+from marlsmith.schemas import printable
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's, told apart by most eyes; yellow is left out, for it is too light on paper."""
@@ -77,10 +78,8 @@ def draw(groups: Sequence[Group], file: Path) -> None:
     """Raises UserError where it cannot be written."""
     with mpl.rc_context(STYLE):
         figure = picture(groups)
-        try:
+        with writing(file):
             figure.savefig(file, dpi=200, metadata=_undated(file))
-        except OSError as error:
-            raise UserError(f"cannot write {file} ({(error.strerror or '').lower()}): choose another file") from None
 
 
 def _undated(file: Path) -> dict[str, None]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from marlsmith.results.comparing.files import writing
 from marlsmith.results.comparing.rows import named, players
 from marlsmith.results.past import PastRun
-from marlsmith.schemas import UserError
 
 COLUMNS = (
     "run",
@@ -35,15 +35,12 @@ the branch, without a seed, and the only one that knows the returns. Runs of an 
 
 def write_csv(pasts: Sequence[PastRun], file: Path) -> None:
     """Raises UserError where it cannot be written."""
-    try:
-        with file.open("w", encoding="utf-8", newline="") as opened:
-            writer = csv.DictWriter(opened, COLUMNS)
-            writer.writeheader()
-            for name, past in named(pasts):
-                about = _about(name, past)
-                writer.writerows(about | row for row in _rows(past))
-    except OSError as error:
-        raise UserError(f"cannot write {file} ({(error.strerror or '').lower()}): choose another file") from None
+    with writing(file), file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, COLUMNS)
+        writer.writeheader()
+        for name, past in named(pasts):
+            about = _about(name, past)
+            writer.writerows(about | row for row in _rows(past))
 
 
 def _about(name: str, past: PastRun) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from marlsmith.graph.naming import is_confirmation
 from marlsmith.marl.config import FADED
 from marlsmith.marl.signals.forms import OBSERVATION_FORMS, defined_functions, worlds
 from marlsmith.marl.signals.lasting import keeps_nothing
@@ -76,7 +77,7 @@ def _scores(choice: Choice) -> dict[str, Any]:
     if evaluation is None or evaluation.error is not None:
         return {}
     best = evaluation.model_dump(mode="json", include={"candidate", "score", "scores", "interval", "metrics"})
-    phase = "confirm" if evaluation.branch.endswith("-confirm") else "search"
+    phase = "confirm" if is_confirmation(evaluation.branch) else "search"
     return {"phase": phase, "native": None, "best": best, "gain": None, "reason": None}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from marlsmith.agents.generator import place_of
 from marlsmith.agents.settings import NOBODY
 from marlsmith.graph.methods import Method
-from marlsmith.graph.naming import slot_of
+from marlsmith.graph.naming import is_confirmation, slot_of
 from marlsmith.graph.state import NATIVE_ID
 from marlsmith.graph.telling.main_run_story import outcome
 from marlsmith.graph.telling.speech import count, interval, listed, numbers, price
@@ -101,7 +101,7 @@ class Chapters:
             within = method.at(event["stage"])
             staged = f"Stage {event['stage']}, round" if method.all_stages > 1 else "Round"
             return f"{staged} {event['round']} of {within.rounds}"
-        if kind == "tool_call" and not method.at(self.stage).adapts and event["branch"].endswith("-confirm"):
+        if kind == "tool_call" and not method.at(self.stage).adapts and is_confirmation(event["branch"]):
             return "Confirmation on fresh seeds"
         return None
 
@@ -253,7 +253,7 @@ class Chapters:
 
     def _ranking(self, event: Event) -> Table:
         """All candidates so far, the best first."""
-        found = [each for name, each in self.evaluations.items() if not name.endswith("-confirm")]
+        found = [each for name, each in self.evaluations.items() if not is_confirmation(name)]
         found.sort(key=lambda each: (each.score is None, -(each.score or 0.0), each.candidate))
         rows = tuple(
             (

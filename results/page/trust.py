@@ -14,7 +14,7 @@ from marlsmith.agents.settings import MANUAL, NOBODY, OFFLINE
 from marlsmith.agents.templates import prompts_of
 from marlsmith.graph import toml
 from marlsmith.graph.methods import RunSettings
-from marlsmith.graph.naming import is_plain
+from marlsmith.graph.naming import is_confirmation, is_plain
 from marlsmith.graph.telling import jail
 from marlsmith.graph.telling.speech import count, listed, money, price
 from marlsmith.results.page.parts import Pair, Table, Tone
@@ -128,7 +128,7 @@ def _steps(run: PastRun) -> tuple[int, dict[str, int]]:
         return sum(kept.values()), kept | among
     found = {"of them the search": 0, "of them the comparison on fresh seeds": 0}
     for name, each in run.evaluations.items():
-        fresh = name.endswith("-confirm") and not run.settings.method.adapts
+        fresh = is_confirmation(name) and not run.settings.method.adapts
         found[list(found)[fresh]] += each.environment_steps
     return sum(found.values()), {name: steps for name, steps in found.items() if steps}
 

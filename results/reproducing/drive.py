@@ -11,6 +11,7 @@ from marlsmith.agents.asking.accounting import book
 from marlsmith.agents.settings import Budget, Limits
 from marlsmith.graph.context import Outfitter
 from marlsmith.graph.methods import RunSettings
+from marlsmith.graph.naming import is_confirmation
 from marlsmith.graph.run import Stop, resume, start
 from marlsmith.graph.run_directory import RunDirectory
 from marlsmith.graph.telling.trace import Event
@@ -142,7 +143,7 @@ def _forget_searched(place: Path) -> None:
     """The networks of candidates that the search only looked at: with replay, a table of them takes tens of GB."""
     run = PastRun.open(place)
     if not run.settings.method.adapts:
-        run.directory.forget_checkpoints(branch for branch in run.evaluations if not branch.endswith("-confirm"))
+        run.directory.forget_checkpoints(branch for branch in run.evaluations if not is_confirmation(branch))
 
 
 def _require_same(directory: RunDirectory, settings: RunSettings) -> None:
